@@ -1,0 +1,218 @@
+package bus_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/goleak"
+
+	busd "core.internal/busd/bus"
+	"core.internal/shared/bus"
+	"core.internal/shared/bus/server"
+	"core.internal/shared/daemon"
+	"core.internal/shared/events"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// process is busd in the test's own process.
+type process struct {
+	t    *testing.T
+	stop func() error
+
+	mu   sync.Mutex
+	text strings.Builder // its log; guarded by mu
+	more chan struct{}
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text.Write(b)
+	select {
+	case p.more <- struct{}{}:
+	default:
+	}
+	return len(b), nil
+}
+
+// run starts busd with an own root.
+func run(t *testing.T, root string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, more: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	args = append([]string{"--root", root, "--bus.listen", "127.0.0.1:0", "--log.format", "json"}, args...)
+	go func() {
+		done <- daemon.Exec(ctx, busd.Definition(), args, nil, strings.NewReader(""), io.Discard, p)
+	}()
+	p.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// line waits for a log line with a message and returns its attributes.
+func (p *process) line(message string) map[string]any {
+	p.t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		p.mu.Lock()
+		text := p.text.String()
+		p.mu.Unlock()
+		for l := range strings.Lines(text) {
+			var attrs map[string]any
+			if json.Unmarshal([]byte(l), &attrs) == nil && attrs["msg"] == message {
+				return attrs
+			}
+		}
+		select {
+		case <-p.more:
+		case <-timeout:
+			p.t.Fatalf("no %q in the log:\n%s", message, text)
+		}
+	}
+}
+
+// operator connects as somebody who read the log would.
+func (p *process) operator() *bus.Conn {
+	p.t.Helper()
+	line := p.line("the bus answers")
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	c, err := bus.Connect(ctx, bus.Options{URL: line["url"].(string), Name: "operator", Seed: line["operator"].(string)})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(c.Close)
+	return c
+}
+
+// fact waits for a fact of busd.
+func fact[B events.Body](t *testing.T, c *bus.Conn) B {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var got B
+	found := errors.New("found")
+	err := c.Follow(ctx, bus.Follow{Stream: events.StreamEvents, Filter: events.SourceFacts("local", events.Busd)}, func(r events.Record) error {
+		e, err := events.DecodeRecord(r)
+		if err != nil {
+			return err
+		}
+		if e.Type != got.EventType() {
+			return nil
+		}
+		if got, err = events.As[B](e); err != nil {
+			return err
+		}
+		return found
+	})
+	if !errors.Is(err, found) {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	r, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(b)
+}
+
+// TestAlone: busd by itself is a usable broker.
+func TestAlone(t *testing.T) {
+	root := t.TempDir()
+	p := run(t, root)
+	c := p.operator()
+	ready := fact[events.DaemonReady](t, c)
+	if ready.PID != os.Getpid() || ready.Addresses["nats"] != p.line("the bus answers")["url"] {
+		t.Errorf("stated %+v", ready)
+	}
+	for _, s := range append(events.Daemons(), events.Launcher, events.Operator, events.Console) {
+		if _, err := os.Stat(filepath.Join(root, "local", "keys", string(s)+".nk")); err != nil {
+			t.Error(err)
+		}
+	}
+	base := "http://" + ready.Addresses["metrics"]
+	if status, text := get(t, base+"/healthz"); status != 200 || text != "ok\n" {
+		t.Errorf("healthz: %d %s", status, text)
+	}
+	if status, text := get(t, base+"/metrics"); status != 200 || !strings.Contains(text, "core_bus_up 1") || !strings.Contains(text, `core_bus_stream_messages{stream="CORE_EVENTS"} 1`) {
+		t.Errorf("metrics: %d %s", status, text)
+	}
+	if nc, err := nats.Connect(ready.Addresses["nats"], nats.NoReconnect()); err == nil {
+		nc.Close()
+		t.Error("a client without a credential is accepted")
+	}
+	if refused := fact[events.ClientRefused](t, c); refused.Count != 1 || refused.Reason != "it presented no nkey" {
+		t.Errorf("stated %+v", refused)
+	}
+	c.Close()
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFileStore: what was stated is there after a restart, busd's last fact too.
+func TestFileStore(t *testing.T) {
+	root := t.TempDir()
+	p := run(t, root, "--bus.store", "file")
+	p.line("ready")
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	p = run(t, root, "--bus.store=file")
+	if stopped := fact[events.DaemonStopped](t, p.operator()); stopped.Reason != "asked to stop" {
+		t.Errorf("stated %+v", stopped)
+	}
+}
+
+func TestTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	args := []string{"--root", t.TempDir(), "--bus.listen", l.Addr().String()}
+	err = daemon.Exec(t.Context(), busd.Definition(), args, nil, strings.NewReader(""), io.Discard, io.Discard)
+	var taken *server.ListenError
+	if !errors.As(err, &taken) || taken.Address != l.Addr().String() {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestStopWhileStarting: nothing is left of a busd that is stopped at once.
+func TestStopWhileStarting(t *testing.T) {
+	for range 5 {
+		if err := run(t, t.TempDir()).stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}

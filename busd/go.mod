@@ -1,0 +1,3 @@
+module core.internal/busd
+
+go 1.26.0

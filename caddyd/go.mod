@@ -1,0 +1,3 @@
+module core.internal/caddyd
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module core.internal/ci
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module core.internal/launcher
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module core.internal/pipelined
+
+go 1.26.0

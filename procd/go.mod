@@ -1,0 +1,3 @@
+module core.internal/procd
+
+go 1.26.0

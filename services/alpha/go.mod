@@ -1,0 +1,3 @@
+module core.internal/services/alpha
+
+go 1.26.0

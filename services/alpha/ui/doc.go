@@ -1,0 +1,17 @@
+// Package ui shows alpha's count to people: as a web page to a browser and as
+// text to anything else. It shows what it is given and asks nobody.
+//
+// # Usage
+//
+//	handler := ui.Handler(counter.Count)
+//	mux.Handle("GET /{$}", handler)
+//	mux.Handle("GET /assets/", handler)
+//
+// # Concurrency
+//
+// The handler may be used by several goroutines.
+//
+// # Testing
+//
+// The tests compare what is shown for a given count, hostile names among them.
+package ui

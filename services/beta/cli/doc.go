@@ -1,0 +1,15 @@
+// Package cli is beta's command line: serve, tally, config, spec, version.
+//
+// # Usage
+//
+//	os.Exit(service.Main(cli.Command(document)))
+//
+// # Concurrency
+//
+// A command is executed once.
+//
+// # Testing
+//
+// Arguments, environment and output are passed in; the tests run the service for
+// real on a real bus.
+package cli

@@ -1,0 +1,3 @@
+module core.internal/services/beta
+
+go 1.26.0

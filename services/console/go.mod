@@ -1,0 +1,3 @@
+module core.internal/services/console
+
+go 1.26.0

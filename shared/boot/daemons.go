@@ -1,0 +1,81 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"core.internal/shared/config"
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/process/runner"
+	"core.internal/shared/spec"
+	"core.internal/shared/supervisor"
+)
+
+// stageOf names the stage of each daemon.
+var stageOf = map[events.Source]string{
+	events.Busd: "bus", events.Caddyd: "edge", events.Procd: "controller", events.Pipelined: "pipelines",
+}
+
+// daemonSpecs describes the daemons to their supervisor.
+func (n *Node) daemonSpecs() []spec.Located {
+	var list []spec.Located
+	for _, d := range n.daemons() {
+		list = append(list, spec.Located{Service: spec.Service{
+			ID: spec.ServiceID(d), DisplayName: string(d), Required: true,
+			Process: spec.Process{Command: string(d), RestartPolicy: spec.RestartAlways},
+		}})
+	}
+	return list
+}
+
+// buildDaemon says how a daemon is run: with the node's settings as variables,
+// so that nothing stands on a command line.
+func (n *Node) buildDaemon(_ context.Context, s spec.Located, _ supervisor.Instance) (supervisor.Built, error) {
+	d := events.Source(s.ID)
+	path, ok := n.binaries[string(d)]
+	if !ok && n.Wrap == nil {
+		return supervisor.Built{}, fmt.Errorf("%s has no binary", d)
+	}
+	settings := n.Config
+	settings.Root = n.layout.Root
+	settings.Stage, settings.Boot = stageOf[d], string(n.boot)
+	settings.BusURL = n.busURL()
+	file := n.layout.Log(string(d))
+	command := process.Command{
+		Path: path, Dir: n.layout.Dir, Stdout: file, Stderr: file,
+		StopTimeout: n.Config.StopTimeout,
+		Env:         append(withoutSettings(n.Environ), settings.Environ()...),
+	}
+	if d == events.Procd {
+		// It has services to stop first, each with a deadline of its own.
+		command.StopTimeout *= 2
+	}
+	return supervisor.Built{Command: command}, nil
+}
+
+// withoutSettings drops the variables that are settings of this launcher.
+func withoutSettings(environ []string) []string {
+	var kept []string
+	for _, kv := range environ {
+		if !strings.HasPrefix(kv, config.Variable("")) {
+			kept = append(kept, kv)
+		}
+	}
+	return kept
+}
+
+// runnerDir has the records of the daemons; those of the services are procd's.
+func (n *Node) runnerDir() string { return filepath.Join(n.layout.Run(), "daemons") }
+
+// reap takes in the processes whose supervisors have died and states how they
+// ended.
+func (n *Node) reap(ctx context.Context) error {
+	reaper := runner.Reaper{
+		Dirs: []string{n.runnerDir(), n.layout.Run()}, Log: n.Log,
+		Report: func(_ string, e events.ProcessReaped) { n.facts.State(events.OrphansEntity, e, n.boot) },
+	}
+	return reaper.Run(ctx)
+}

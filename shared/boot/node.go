@@ -1,0 +1,185 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nuid"
+	"golang.org/x/sync/errgroup"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/config"
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/process/runner"
+	"core.internal/shared/spec"
+	"core.internal/shared/supervisor"
+)
+
+// Options say which node to bring up. Config must be valid.
+type Options struct {
+	Config config.Node
+	// Environ is what the daemons inherit beside their settings.
+	Environ []string
+	// Workspace is the root of the source tree, empty for an installation.
+	Workspace string
+	// Progress is told every [Event], from one goroutine at a time; may be nil.
+	Progress func(Event)
+	Log      *slog.Logger
+	// Wrap replaces the runner of the daemons, and InProcess lists those that
+	// need no binary with it; the harness uses both.
+	Wrap      func(process.Runner) process.Runner
+	InProcess []events.Source
+	// Omit leaves a daemon out; the harness leaves out caddyd where a test does
+	// not need it. Its stage is ready at once.
+	Omit []events.Source
+}
+
+// Node is one node, brought up by [Node.Run].
+type Node struct {
+	Options
+	layout config.Layout
+	boot   events.ID
+	began  time.Time
+	up     chan struct{} // closed when every stage is ready
+
+	// Owned by Run's goroutine.
+	lock     *flock.Flock
+	specs    []spec.Located
+	binaries map[string]string
+	runner   *runner.Runner
+	sup      *supervisor.Supervisor
+	facts    *bus.Publisher
+	conn     *bus.Conn
+	view     *bus.View
+	shutdown chan bus.Command // requests to take the node down
+	summary  Summary          // complete when up is closed
+
+	local       actors // run from the config stage on
+	supervision actors // of the daemons; ends before local
+	remote      actors // run while there is a bus
+}
+
+// Summary says where a node that is up can be reached.
+type Summary struct {
+	Node       events.Node
+	BusURL     string
+	EdgeURL    string // empty where the edge is left out
+	ConsoleURL string // with the login token; empty where no console is enabled
+	Stages     []StageTime
+	Took       time.Duration
+}
+
+// StageTime is how long one stage took.
+type StageTime struct {
+	Stage string
+	Took  time.Duration
+}
+
+// New prepares a node; nothing starts before Run.
+func New(o Options) *Node {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = func(Event) {}
+	}
+	return &Node{
+		Options: o, layout: o.Config.Layout(), boot: events.ID(nuid.Next()),
+		up: make(chan struct{}), shutdown: make(chan bus.Command, 1),
+		facts: bus.NewPublisher(bus.PublisherOptions{Node: o.Config.Name, Source: events.Launcher, Log: o.Log}),
+	}
+}
+
+// Up is closed when every stage is ready.
+func (n *Node) Up() <-chan struct{} { return n.up }
+
+// Summary says where the node can be reached; valid once Up is closed.
+func (n *Node) Summary() Summary { return n.summary }
+
+// View is the node's live state; valid once Up is closed and while Run runs.
+func (n *Node) View() *bus.View { return n.view }
+
+// Conn is the launcher's own connection; valid once Up is closed and while Run
+// runs.
+func (n *Node) Conn() *bus.Conn { return n.conn }
+
+// Run brings the node up, keeps it up until ctx ends or a shutdown is asked for
+// over the bus, and takes it down. The error is a [*StageError] where the node
+// did not come up.
+func (n *Node) Run(ctx context.Context) error {
+	n.began = time.Now()
+	stages := n.graph()
+	started, err := n.bringUp(ctx, stages)
+	var asked *bus.Command
+	if err == nil {
+		n.summary.Took = time.Since(n.began)
+		close(n.up)
+		asked = n.serve(ctx)
+	}
+	// What tears down must not be cut short by what asked for it.
+	down := context.WithoutCancel(ctx)
+	if derr := n.takeDown(down, stages[:started], asked); derr != nil {
+		err = errors.Join(err, derr)
+	}
+	return err
+}
+
+// serve blocks until the node is to go down and returns the request, if it was one.
+func (n *Node) serve(ctx context.Context) *bus.Command {
+	select {
+	case <-ctx.Done():
+		return nil
+	case c := <-n.shutdown:
+		return &c
+	}
+}
+
+// command answers requests to the launcher.
+func (n *Node) command(ctx context.Context, c bus.Command) error {
+	switch c.Body.(type) {
+	case events.ShutdownNode:
+		select {
+		case n.shutdown <- c:
+			n.facts.State(c.Entity, events.CommandAccepted{Verb: c.Type.Verb()}, c.ID)
+		default:
+			n.facts.State(c.Entity, events.CommandRejected{Verb: c.Type.Verb(), Reason: "the node is already going down"}, c.ID)
+		}
+	default:
+		n.facts.State(c.Entity, events.CommandRejected{Verb: c.Type.Verb(), Reason: fmt.Sprintf("the launcher does not know %q", c.Type.Verb())}, c.ID)
+	}
+	return nil
+}
+
+// actors are goroutines that share one life.
+type actors struct {
+	group  errgroup.Group
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (a *actors) init(ctx context.Context) {
+	a.ctx, a.cancel = context.WithCancel(ctx)
+}
+
+func (a *actors) run(f func(context.Context) error) {
+	a.group.Go(func() error {
+		if err := f(a.ctx); err != nil && a.ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// stop ends all and waits for them; it does nothing where init was not called.
+func (a *actors) stop() error {
+	if a.cancel == nil {
+		return nil
+	}
+	a.cancel()
+	return a.group.Wait()
+}

@@ -1,0 +1,203 @@
+package boot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/dep"
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/process/ports"
+	"core.internal/shared/process/runner"
+	"core.internal/shared/spec"
+	"core.internal/shared/supervisor"
+)
+
+// upConfig makes everything that needs no other process: the locked node
+// directory, identities, specs, binaries, and the supervisor of the daemons.
+func (n *Node) upConfig(ctx context.Context) error {
+	for _, dir := range []string{n.layout.Dir, n.layout.Keys(), n.layout.Run(), n.layout.Logs(), n.layout.Bin()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return &StageError{Err: err, Fix: "choose a directory that you may write to with --root"}
+		}
+	}
+	var err error
+	if n.lock, err = lock(ctx, n.layout); err != nil {
+		return err
+	}
+	if n.specs, err = n.loadSpecs(); err != nil {
+		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate FILE` checks one"}
+	}
+	if err := n.mint(); err != nil {
+		return fmt.Errorf("mint identities: %w", err)
+	}
+	if err := n.ensureBinaries(ctx); err != nil {
+		return err
+	}
+	return n.startSupervisor(ctx)
+}
+
+func (n *Node) loadSpecs() ([]spec.Located, error) {
+	specs, err := spec.Load(spec.Dirs{Workspace: n.Workspace, Root: n.Config.Root, Extra: n.Config.Specs})
+	if err != nil {
+		return nil, err
+	}
+	return specs, spec.Check(specs)
+}
+
+// mint makes the credentials that are missing: one for each daemon, for each
+// service, for the launcher and for the operator, and the console's login token.
+func (n *Node) mint() error {
+	sources := append(events.Daemons(), events.Launcher, events.Operator)
+	for _, s := range n.specs {
+		sources = append(sources, events.Source(s.ID))
+	}
+	for _, s := range sources {
+		if err := bus.Mint(n.layout.Keys(), s); err != nil {
+			return err
+		}
+	}
+	_, err := n.token()
+	return err
+}
+
+// token returns the console's login token, made on the first call.
+func (n *Node) token() (string, error) {
+	file := n.layout.ConsoleToken()
+	b, err := os.ReadFile(file)
+	if err == nil && len(b) > 0 {
+		return string(b), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	token := rand.Text()
+	return token, os.WriteFile(file, []byte(token), 0o600)
+}
+
+// omitted reports whether a daemon is left out.
+func (n *Node) omitted(d events.Source) bool {
+	return slices.Contains(n.Omit, d) || d == events.Busd && n.Config.BusURL != ""
+}
+
+// ensureBinaries builds or finds the daemons' binaries and those of the
+// services that the profile enables.
+func (n *Node) ensureBinaries(ctx context.Context) error {
+	var wants []dep.Want
+	for _, d := range n.daemons() {
+		if !slices.Contains(n.InProcess, d) {
+			wants = append(wants, dep.Want{Name: string(d), Source: spec.SourceGoBuild, Asset: "core.internal/" + string(d)})
+		}
+	}
+	for _, s := range n.specs {
+		if s.Dep == nil || !s.InProfile(n.Config.Profiles) || spec.Supported(s) != nil {
+			continue
+		}
+		wants = append(wants, dep.Want{Name: s.Dep.Name, Source: s.Dep.Source, Asset: s.Dep.Asset, Version: s.Dep.Version})
+	}
+	store := dep.Store{Bin: n.layout.Bin(), Workspace: n.Workspace}
+	var err error
+	n.binaries, err = store.Ensure(ctx, wants, func(p dep.Progress) { n.detail("config", p.String()) })
+	if err != nil {
+		return &StageError{Err: err, Fix: "correct what the compiler or the installer says and start again"}
+	}
+	return nil
+}
+
+// daemons lists the daemons of this node in the order in which they start.
+func (n *Node) daemons() []events.Source {
+	var list []events.Source
+	for _, d := range events.Daemons() {
+		if !n.omitted(d) {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// startSupervisor begins to supervise the daemons: those that outlived an
+// earlier launcher are adopted, none is started yet.
+func (n *Node) startSupervisor(ctx context.Context) error {
+	n.local.init(context.WithoutCancel(ctx))
+	n.runner = runner.New(runner.Options{Dir: n.runnerDir(), Log: n.Log})
+	n.local.run(n.runner.Run)
+	var r process.Runner = n.runner
+	if n.Wrap != nil {
+		r = n.Wrap(r)
+	}
+	n.sup = supervisor.New(supervisor.Options{
+		Node: n.Config.Name, Source: events.Launcher, Facts: n.facts, Runner: r, Log: n.Log, Build: n.buildDaemon,
+		StopTimeout: 3 * n.Config.StopTimeout,
+	})
+	n.supervision.init(context.WithoutCancel(ctx))
+	n.supervision.run(n.sup.Run)
+	if n.Wrap == nil {
+		n.local.run(n.reap)
+	}
+	if err := n.sup.Register(ctx, n.daemonSpecs()); err != nil {
+		return err
+	}
+	return n.resolveAddresses()
+}
+
+// resolveAddresses checks that the node's fixed ports are free, and chooses a
+// port where one was left open.
+func (n *Node) resolveAddresses() error {
+	for _, a := range []struct {
+		setting string
+		address *string
+		daemon  events.Source
+	}{
+		{"bus.listen", &n.Config.BusListen, events.Busd},
+		{"edge.listen", &n.Config.EdgeListen, events.Caddyd},
+	} {
+		if n.omitted(a.daemon) {
+			continue
+		}
+		if n.daemon(a.daemon).PID > 0 {
+			continue // it runs already and has the port
+		}
+		l, err := net.Listen("tcp", *a.address)
+		if err != nil {
+			return portError(a.setting, *a.address, err)
+		}
+		*a.address = l.Addr().String()
+		l.Close()
+	}
+	return nil
+}
+
+// portError names who holds the port.
+func portError(setting, address string, err error) error {
+	failure := &StageError{Err: fmt.Errorf("%s %s: %w", setting, address, err), Fix: "stop what holds the port, or choose another with --" + setting}
+	_, text, splitErr := net.SplitHostPort(address)
+	port, convErr := net.LookupPort("tcp", text)
+	if splitErr != nil || convErr != nil {
+		return failure
+	}
+	if h, ok := ports.HolderOf(port); ok {
+		failure.Err = fmt.Errorf("%s %s: the port is held by pid %d (%s)", setting, address, h.PID, h.Command)
+		failure.Fix = fmt.Sprintf("stop pid %d, or choose another port with --%s", h.PID, setting)
+	}
+	return failure
+}
+
+func (n *Node) downConfig(ctx context.Context) error {
+	err := errors.Join(n.supervision.stop(), n.local.stop())
+	if n.lock != nil {
+		// The file stays: removing it could take a newer launcher's lock away.
+		err = errors.Join(err, n.lock.Unlock())
+	}
+	return err
+}
+
+// tail returns the last lines of a daemon's log file.
+func (n *Node) tail(d events.Source, lines int) []string {
+	return runner.Tail(n.layout.Log(string(d)), lines)
+}

@@ -1,0 +1,206 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/events"
+	"core.internal/shared/state"
+)
+
+// upBus starts the daemons and waits for the bus. The others are started here
+// too, because they load while the bus comes up; each is waited for in its own
+// stage.
+func (n *Node) upBus(ctx context.Context) error {
+	for _, d := range n.daemons() {
+		if err := n.sup.Desire(events.Entity(d), true, n.boot); err != nil {
+			return err
+		}
+	}
+	connect, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := n.watchDaemon(connect, events.Busd, cancel)
+	conn, err := bus.Connect(connect, bus.Options{
+		URL: n.busURL(), Name: string(events.Launcher), Seed: n.layout.Seed(events.Launcher), Log: n.Log,
+	})
+	cancel(nil)
+	stop()
+	if err != nil {
+		return errors.Join(err, context.Cause(connect))
+	}
+	n.conn = conn
+	n.view = bus.NewView(conn, n.Config.Name)
+	n.remote.init(context.WithoutCancel(ctx))
+	n.remote.run(func(ctx context.Context) error { return n.facts.Run(ctx, conn) })
+	n.remote.run(n.view.Run)
+	n.remote.run(func(ctx context.Context) error {
+		return conn.Heartbeat(ctx, n.Config.Name, events.Launcher, n.presence())
+	})
+	if err := n.untilReady(ctx, events.Busd); err != nil {
+		return err
+	}
+	n.remote.run(func(ctx context.Context) error {
+		return conn.ServeCommands(ctx, n.Config.Name, events.Launcher, n.command)
+	})
+	return n.facts.Flush(ctx)
+}
+
+// downBus ends what the launcher does on the bus, then the bus.
+func (n *Node) downBus(ctx context.Context) error {
+	var err error
+	if n.conn != nil {
+		flush, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		err = errors.Join(n.facts.Flush(flush), n.remote.stop())
+		n.conn.Close()
+	}
+	return errors.Join(err, n.downDaemon(events.Busd)(ctx))
+}
+
+func (n *Node) upEdge(ctx context.Context) error {
+	if err := n.untilReady(ctx, events.Caddyd); err != nil || n.omitted(events.Caddyd) {
+		return err
+	}
+	return n.get(ctx, n.edgeURL()+"/.core/health", "")
+}
+
+func (n *Node) upController(ctx context.Context) error { return n.untilReady(ctx, events.Procd) }
+
+func (n *Node) upPipelines(ctx context.Context) error { return n.untilReady(ctx, events.Pipelined) }
+
+// downDaemon stops one daemon and waits until it is gone.
+func (n *Node) downDaemon(d events.Source) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if n.sup == nil || n.omitted(d) {
+			return nil
+		}
+		if err := n.sup.Desire(events.Entity(d), false, n.boot); err != nil {
+			return err
+		}
+		// The runner kills what does not end in time, so this is bounded.
+		_, err := n.sup.WaitService(ctx, events.Entity(d), func(s state.Service) bool { return s.PID == 0 })
+		return err
+	}
+}
+
+// untilReady waits for a daemon's ready fact, or for the daemon to fail.
+func (n *Node) untilReady(ctx context.Context, d events.Source) error {
+	if n.omitted(d) {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := n.watchDaemon(ctx, d, cancel)
+	defer stop()
+	_, err := n.view.Wait(ctx, func(s state.State) bool {
+		r := s.Ready[d]
+		return r.Ready && r.PID == n.daemon(d).PID
+	})
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+			return cause
+		}
+		return fmt.Errorf("wait for %s: %w", d, err)
+	}
+	return nil
+}
+
+// exitsTolerated is how often a daemon may end before it is ready: what fails
+// this often in a row fails for a reason that a restart does not cure.
+const exitsTolerated = 2
+
+// watchDaemon calls fail when the daemon has ended too often to come up. The
+// returned function waits for the watch to end.
+func (n *Node) watchDaemon(ctx context.Context, d events.Source, fail context.CancelCauseFunc) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s, err := n.sup.WaitService(ctx, events.Entity(d), func(s state.Service) bool {
+			return s.State == state.ServiceFailed || s.Restarts > exitsTolerated
+		})
+		if err == nil {
+			fail(n.daemonError(d, s))
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func (n *Node) daemonError(d events.Source, s state.Service) error {
+	cause := s.Reason
+	if s.LastExit != nil {
+		cause = describe(*s.LastExit)
+	}
+	return &StageError{
+		Err:       fmt.Errorf("%s ended %d times before it was ready: %s", d, s.Restarts, cause),
+		LastLines: n.lastLines(d),
+		Fix:       fmt.Sprintf("see all of %s", n.layout.Log(string(d))),
+	}
+}
+
+// daemon is what the launcher knows of a daemon.
+func (n *Node) daemon(d events.Source) state.Service {
+	s, _ := n.sup.Service(events.Entity(d))
+	return s
+}
+
+func describe(e events.ServiceExited) string {
+	switch {
+	case e.Reason != "":
+		return e.Reason
+	case e.Signal != "":
+		return "ended by " + e.Signal
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+// lastLines are the last lines a daemon wrote.
+func (n *Node) lastLines(d events.Source) []string {
+	s := n.daemon(d)
+	if s.PID == 0 && s.LastExit != nil && len(s.LastExit.LastLines) > 0 {
+		return s.LastExit.LastLines
+	}
+	return n.tail(d, 10)
+}
+
+// get asks a URL until it answers 200.
+func (n *Node) get(ctx context.Context, url, host string) error {
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		err := getOnce(ctx, &client, url, host)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%w; last: %w", ctx.Err(), err)
+		}
+	}
+}
+
+func getOnce(ctx context.Context, client *http.Client, url, host string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	r.Host = host
+	answer, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(answer.Body, 200))
+		return fmt.Errorf("GET %s (host %s): %s: %.200s", url, r.Host, answer.Status, text)
+	}
+	return nil
+}

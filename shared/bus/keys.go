@@ -1,0 +1,191 @@
+package bus
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"core.internal/shared/events"
+)
+
+const (
+	seedExt   = ".nk"
+	publicExt = ".pub"
+)
+
+// SeedFile is where a key directory has the seed of a source.
+func SeedFile(dir string, s events.Source) string {
+	return filepath.Join(dir, string(s)+seedExt)
+}
+
+// PublicFile is where a key directory has the public key of a source.
+func PublicFile(dir string, s events.Source) string {
+	return filepath.Join(dir, string(s)+publicExt)
+}
+
+// Mint makes sure that a source has a key pair in dir: its seed, which only the
+// owner may read, and its public key, by which the bus knows it. An existing
+// seed is kept, also where several processes mint at once.
+func Mint(dir string, s events.Source) error {
+	fail := func(err error) error { return fmt.Errorf("mint a key for %s in %s: %w", s, dir, err) }
+	if err := events.CheckToken(string(s)); err != nil {
+		return fail(err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(err)
+	}
+	seed, err := readSeed(SeedFile(dir, s))
+	if errors.Is(err, fs.ErrNotExist) {
+		seed, err = create(SeedFile(dir, s))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	pair, err := nkeys.FromSeed(seed)
+	if err != nil {
+		return fail(err)
+	}
+	defer pair.Wipe()
+	public, err := pair.PublicKey()
+	if err != nil {
+		return fail(err)
+	}
+	if old, err := os.ReadFile(PublicFile(dir, s)); err == nil && string(bytes.TrimSpace(old)) == public {
+		return nil
+	}
+	if err := renameio.WriteFile(PublicFile(dir, s), []byte(public+"\n"), 0o644); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// create writes a new seed, or returns the one that somebody else wrote first.
+func create(file string) ([]byte, error) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, err
+	}
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	seed = bytes.Clone(seed) // wiping the pair wipes the original
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".seed-*") // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(seed, '\n'))
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Link(tmp.Name(), file); errors.Is(err, fs.ErrExist) {
+		return readSeed(file)
+	} else if err != nil {
+		return nil, err
+	}
+	return seed, nil
+}
+
+func readSeed(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("the seed %s has mode %04o and others may read it: chmod 600 it, or remove it for a new one", file, mode)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	b = bytes.TrimSpace(b)
+	if _, err := nkeys.FromSeed(b); err != nil {
+		return nil, fmt.Errorf("%s is no nkey seed: %w: remove it for a new one", file, err)
+	}
+	return b, nil
+}
+
+// Sources lists the public keys of a key directory. A file that holds no public
+// key of a user is an error that names it; the others are returned all the same.
+func Sources(dir string) (map[events.Source]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the key directory: %w", err)
+	}
+	keys := map[events.Source]string{}
+	var errs []error
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), publicExt)
+		if !ok {
+			continue
+		}
+		if err := events.CheckToken(name); err != nil {
+			errs = append(errs, fmt.Errorf("public key %s: %w", filepath.Join(dir, e.Name()), err))
+			continue
+		}
+		key, err := Public(dir, events.Source(name))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		keys[events.Source(name)] = key
+	}
+	return keys, errors.Join(errs...)
+}
+
+// Public returns the public key of a source.
+func Public(dir string, s events.Source) (string, error) {
+	file := PublicFile(dir, s)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the public key of %s: %w", s, err)
+	}
+	key := string(bytes.TrimSpace(b))
+	if !nkeys.IsValidPublicUserKey(key) {
+		return "", fmt.Errorf("read the public key of %s: %s holds no public nkey of a user", s, file)
+	}
+	return key, nil
+}
+
+// credential signs with the seed in a file, read anew for each connection.
+func credential(file string) (nats.Option, error) {
+	fail := func(err error) error { return fmt.Errorf("read the credential for the bus: %w", err) }
+	seed, err := readSeed(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(fmt.Errorf("%w: run the launcher once, or busd alone, to mint it", err))
+	}
+	if err != nil {
+		return nil, fail(err)
+	}
+	pair, err := nkeys.FromSeed(seed)
+	if err != nil {
+		return nil, fail(err)
+	}
+	defer pair.Wipe()
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, fail(err)
+	}
+	return nats.Nkey(public, func(nonce []byte) ([]byte, error) {
+		seed, err := readSeed(file)
+		if err != nil {
+			return nil, fail(err)
+		}
+		pair, err := nkeys.FromSeed(seed)
+		if err != nil {
+			return nil, fail(err)
+		}
+		defer pair.Wipe()
+		return pair.Sign(nonce)
+	}), nil
+}

@@ -1,0 +1,171 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/bus/server"
+	"core.internal/shared/events"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const node events.Node = "local"
+
+// broker is a real bus that a test may take away and bring back.
+type broker struct {
+	t      testing.TB
+	config server.Config
+	*server.Server
+	stop func()
+}
+
+// start runs a bus with keys for the given sources; its listener stays the same
+// over restarts.
+func start(t testing.TB, store string, sources ...events.Source) *broker {
+	t.Helper()
+	b := &broker{t: t, config: server.Config{
+		Node: node, Listen: "127.0.0.1:0", Store: store, StoreDir: t.TempDir(), Keys: t.TempDir(), Log: logger(t),
+	}}
+	for _, s := range append(sources, events.Busd, events.Operator) {
+		if err := bus.Mint(b.config.Keys, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.up()
+	t.Cleanup(func() { b.down() })
+	return b
+}
+
+func (b *broker) up() {
+	b.t.Helper()
+	s, err := server.New(b.config)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		b.t.Fatalf("the bus did not start: %v", err)
+	}
+	b.Server = s
+	b.config.Listen = strings.TrimPrefix(s.ClientURL(), "nats://")
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Errorf("the bus ended: %v", err)
+		}
+	})
+}
+
+func (b *broker) down() { b.stop() }
+
+// again is a restart: with a memory store everything is lost.
+func (b *broker) again() {
+	b.t.Helper()
+	b.down()
+	b.up()
+}
+
+func (b *broker) options(name events.Source) bus.Options {
+	return bus.Options{
+		URL: "nats://" + b.config.Listen, Name: string(name),
+		Seed: bus.SeedFile(b.config.Keys, name), Log: logger(b.t),
+	}
+}
+
+func (b *broker) connect(name events.Source) *bus.Conn {
+	b.t.Helper()
+	c, err := bus.Connect(testContext(b.t), b.options(name))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(c.Close)
+	return c
+}
+
+// publisher runs an outbox until the test ends.
+func (b *broker) publisher(c *bus.Conn, name events.Source) *bus.Publisher {
+	b.t.Helper()
+	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: name, Log: logger(b.t)})
+	running(b.t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	return p
+}
+
+// running runs fn until the test ends, which it does by its context only.
+func running(t testing.TB, fn func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- fn(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func logger(t testing.TB) *slog.Logger {
+	level := slog.LevelError + 1
+	if os.Getenv("CORE_TEST_LOG") != "" {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
+}
+
+func flush(t testing.TB, p *bus.Publisher) {
+	t.Helper()
+	if err := p.Flush(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// facts returns what is on the log, as "seq source.entity type".
+func facts(t testing.TB, c *bus.Conn) []string {
+	t.Helper()
+	var got []string
+	for r, err := range c.Events().Read(testContext(t), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := events.DecodeRecord(r)
+		if err != nil {
+			got = append(got, err.Error())
+			continue
+		}
+		got = append(got, string(e.Source)+"."+string(e.Entity)+" "+string(e.Type))
+	}
+	return got
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,308 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nuid"
+
+	"core.internal/shared/events"
+)
+
+// PublisherOptions say who states facts, about which node.
+type PublisherOptions struct {
+	Node   events.Node
+	Source events.Source
+	Now    func() time.Time // time.Now if nil
+	NewID  func() events.ID // random if nil
+	Log    *slog.Logger
+	// OnConflict is told of another writer of the same source; may be nil.
+	OnConflict func(*events.ConflictError)
+}
+
+// Publisher is the ordered outbox of one source. Facts may be stated before
+// there is a connection and while the bus is away; they reach the log in the
+// order in which they were stated, each once.
+type Publisher struct {
+	o PublisherOptions
+
+	mu     sync.Mutex
+	queue  []fact        // stated and not acknowledged, oldest first; guarded by mu
+	stated uint64        // facts ever queued; guarded by mu
+	acked  uint64        // of which so many are acknowledged; guarded by mu
+	more   chan struct{} // closed when the queue grows; guarded by mu
+	less   chan struct{} // closed when the queue shrinks; guarded by mu
+
+	// What follows is Run's alone.
+	last     map[events.Entity]uint64 // sequence of each entity's last fact
+	retained retained
+	life     time.Time // creation time of the stream that the others speak of
+	whole    bool      // that stream has what is retained
+	seen     uint64    // the highest sequence acknowledged there
+}
+
+type fact struct {
+	envelope events.Envelope
+	data     []byte
+}
+
+// NewPublisher returns an empty outbox.
+func NewPublisher(o PublisherOptions) *Publisher {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = NewID
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Publisher{
+		o: o, more: make(chan struct{}), less: make(chan struct{}),
+		last: map[events.Entity]uint64{},
+	}
+}
+
+// NewID returns a new random id.
+func NewID() events.ID { return events.ID(nuid.Next()) }
+
+// State queues a fact and returns it. It never blocks. A fact that cannot be
+// encoded is logged and left out; its envelope is the zero one.
+func (p *Publisher) State(e events.Entity, b events.Body, cause events.ID) events.Envelope {
+	envelope, err := events.New(events.Header{
+		ID: p.o.NewID(), Time: p.o.Now(), Node: p.o.Node, Source: p.o.Source, Entity: e, Cause: cause,
+	}, b)
+	var data []byte
+	if err == nil {
+		data, err = envelope.Encode()
+	}
+	if err != nil {
+		p.o.Log.Error("a fact cannot be stated", "error", err)
+		return events.Envelope{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, fact{envelope, data})
+	p.stated++
+	if n := len(p.queue); n >= 1<<12 && n&(n-1) == 0 {
+		p.o.Log.Warn("facts wait for the bus", "count", n)
+	}
+	close(p.more)
+	p.more = make(chan struct{})
+	return envelope
+}
+
+// Flush returns when everything stated so far is acknowledged.
+func (p *Publisher) Flush(ctx context.Context) error {
+	p.mu.Lock()
+	target := p.stated
+	p.mu.Unlock()
+	for {
+		p.mu.Lock()
+		left, less := int(target-min(p.acked, target)), p.less
+		p.mu.Unlock()
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-less:
+		case <-ctx.Done():
+			return fmt.Errorf("flush the facts of %s: %d not acknowledged: %w", p.o.Source, left, ctx.Err())
+		}
+	}
+}
+
+// head returns the oldest fact, waiting for one.
+func (p *Publisher) head(ctx context.Context) (fact, error) {
+	for {
+		p.mu.Lock()
+		var f fact
+		any, more := len(p.queue) > 0, p.more
+		if any {
+			f = p.queue[0]
+		}
+		p.mu.Unlock()
+		if any {
+			return f, nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return fact{}, context.Cause(ctx)
+		}
+	}
+}
+
+// done takes the oldest fact off the queue.
+func (p *Publisher) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue[0] = fact{}
+	p.queue = p.queue[1:]
+	if len(p.queue) == 0 {
+		p.queue = nil
+	}
+	p.acked++
+	close(p.less)
+	p.less = make(chan struct{})
+}
+
+// Run sends what is queued until ctx ends, and what is queued from then on. One
+// Run at a time.
+func (p *Publisher) Run(ctx context.Context, c *Conn) error {
+	c.register(p)
+	defer c.unregister(p)
+	for attempt := 1; ; attempt++ {
+		before := p.seen
+		err := c.session(ctx, func(ctx context.Context) error { return p.run(ctx, c) })
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case c.NC.IsClosed():
+			return fmt.Errorf("state the facts of %s: %w", p.o.Source, err)
+		case errors.Is(err, errChanged), errors.Is(err, context.Canceled):
+			continue
+		}
+		if p.seen != before {
+			attempt = 1
+		}
+		if attempt&(attempt-1) == 0 {
+			p.o.Log.Warn("a fact is not acknowledged, trying again", "attempt", attempt, "error", err)
+		}
+		if err := sleep(ctx, backoff(attempt)); err != nil {
+			return err
+		}
+	}
+}
+
+// run sends until the connection changes. It begins by looking whether the
+// stream is still the one that it knows.
+func (p *Publisher) run(ctx context.Context, c *Conn) error {
+	log := &factLog{c: c}
+	if err := p.check(ctx, c, log); err != nil {
+		return err
+	}
+	for {
+		f, err := p.head(ctx)
+		if err != nil {
+			return err
+		}
+		if err := p.send(ctx, c, log, f); err != nil {
+			return err
+		}
+		p.retained.keep(f)
+		p.done()
+	}
+}
+
+// check repeats what the node's state rests on to a stream that lost it.
+func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
+	stream, err := c.JS.Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", events.StreamEvents, err)
+	}
+	info := stream.CachedInfo()
+	if !p.life.Equal(info.Created) || info.State.LastSeq < p.seen {
+		clear(p.last)
+		p.life, p.whole, p.seen = info.Created, false, 0
+	}
+	if p.whole {
+		return nil
+	}
+	facts := p.retained.inOrder()
+	if len(facts) > 0 {
+		p.o.Log.Info("the bus lost its memory: repeating what the state rests on", "facts", len(facts))
+	}
+	for _, f := range facts {
+		if err := p.send(ctx, c, log, f); err != nil {
+			return err
+		}
+	}
+	p.whole = true
+	return nil
+}
+
+// send appends one fact, at whatever the log says is the last of its entity
+// where another writer of this source interfered.
+func (p *Publisher) send(ctx context.Context, c *Conn, log *factLog, f fact) error {
+	e := f.envelope
+	scope := events.EntityFacts(e.Node, e.Source, e.Entity)
+	last, known := p.last[e.Entity]
+	if !known {
+		var err error
+		if last, err = log.Last(ctx, scope); err != nil {
+			return err
+		}
+	}
+	for {
+		actx, cancel := context.WithTimeout(ctx, requestTimeout)
+		seq, err := log.append(actx, e, f.data, last)
+		cancel()
+		var conflict *events.ConflictError
+		if errors.As(err, &conflict) {
+			got, id, lerr := log.last(ctx, scope)
+			if lerr != nil {
+				return lerr
+			}
+			if id == e.ID {
+				seq, err = got, nil // stored by an attempt that was not acknowledged
+			} else {
+				if err := p.same(ctx, c); err != nil {
+					return err
+				}
+				conflict.Got = got
+				p.o.Log.Error("another writer states facts as this source: is a second one running?", "error", conflict)
+				if p.o.OnConflict != nil {
+					p.o.OnConflict(conflict)
+				}
+				last = got
+				continue
+			}
+		}
+		if err != nil {
+			delete(p.last, e.Entity)
+			return err
+		}
+		// A repeated fact that was still there answers with its old sequence.
+		p.last[e.Entity] = max(last, seq)
+		p.seen = max(p.seen, seq)
+		return nil
+	}
+}
+
+// same fails where the stream is another one than the one checked.
+func (p *Publisher) same(ctx context.Context, c *Conn) error {
+	stream, err := c.JS.Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return err
+	}
+	if !p.life.Equal(stream.CachedInfo().Created) {
+		return errors.New("the stream was replaced")
+	}
+	return nil
+}
+
+func (c *Conn) register(p *Publisher) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.publishers[p.o.Source] = p
+}
+
+func (c *Conn) unregister(p *Publisher) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.publishers[p.o.Source] == p {
+		delete(c.publishers, p.o.Source)
+	}
+}
+
+// publisher returns the outbox of a source that runs on this connection.
+func (c *Conn) publisher(s events.Source) *Publisher {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.publishers[s]
+}

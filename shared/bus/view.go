@@ -1,0 +1,189 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"core.internal/shared/events"
+	"core.internal/shared/state"
+)
+
+// View is the state of one node as its facts tell it, kept up to date by Run.
+type View struct {
+	c    *Conn
+	node events.Node
+
+	mu       sync.Mutex
+	state    state.State            // guarded by mu
+	live     bool                   // the state has caught up with the log; guarded by mu
+	watchers map[chan struct{}]bool // guarded by mu
+}
+
+// NewView returns a view that has seen nothing yet.
+func NewView(c *Conn, node events.Node) *View {
+	return &View{c: c, node: node, state: state.New(node), watchers: map[chan struct{}]bool{}}
+}
+
+// Run folds the node's facts, from the latest snapshot on, until ctx ends.
+func (v *View) Run(ctx context.Context) error {
+	s, ok := v.c.loadSnapshot(ctx, v.node)
+	if !ok {
+		s = state.New(v.node)
+	}
+	builder := state.NewBuilder(s)
+	live := false
+	f := Follow{Stream: events.StreamEvents, Filter: events.NodeFacts(v.node), After: s.Seq}
+	f.Live = func() {
+		live = true
+		v.set(builder.State(), true)
+	}
+	f.Reset = func() {
+		live = false
+		builder = state.NewBuilder(state.New(v.node))
+		v.unsettle()
+	}
+	err := v.c.Follow(ctx, f, func(r events.Record) error {
+		builder.Apply(r)
+		if live {
+			v.set(builder.State(), true)
+		}
+		return nil
+	})
+	return fmt.Errorf("view of node %s: %w", v.node, err)
+}
+
+// State returns the state as it was last known. While a view catches up with the
+// log it stays what it was before; see [View.Live].
+func (v *View) State() state.State {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.state
+}
+
+// Live reports whether the state has caught up with the log.
+func (v *View) Live() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.live
+}
+
+// Changed returns a channel that receives after each change; changes that its
+// reader did not wait for are one. It lasts as long as the view: see
+// [View.Watch] for readers that come and go.
+func (v *View) Changed() <-chan struct{} {
+	ch := make(chan struct{}, 1)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.watchers[ch] = true
+	return ch
+}
+
+// Watch is [View.Changed] until ctx ends.
+func (v *View) Watch(ctx context.Context) <-chan struct{} {
+	ch := make(chan struct{}, 1)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.watchers[ch] = true
+	context.AfterFunc(ctx, func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.watchers, ch)
+	})
+	return ch
+}
+
+// Wait returns the first state, of a view that has caught up with the log, for
+// which ok holds.
+func (v *View) Wait(ctx context.Context, ok func(state.State) bool) (state.State, error) {
+	watch, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changed := v.Watch(watch)
+	for {
+		v.mu.Lock()
+		s, live := v.state, v.live
+		v.mu.Unlock()
+		if live && ok(s) {
+			return s, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return s, fmt.Errorf("wait for a state of node %s: %w", v.node, context.Cause(ctx))
+		}
+	}
+}
+
+func (v *View) set(s state.State, live bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.state, v.live = s, live
+	for ch := range v.watchers {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// unsettle keeps the last state for those who show it, and from those who wait.
+func (v *View) unsettle() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.live = false
+}
+
+// SaveSnapshot stores a state from which views may begin. It needs the rights of
+// procd.
+func (c *Conn) SaveSnapshot(ctx context.Context, s state.State) error {
+	fail := func(err error) error { return fmt.Errorf("save a snapshot of node %s at %d: %w", s.Node, s.Seq, err) }
+	data, err := state.EncodeSnapshot(s)
+	if err != nil {
+		return fail(err)
+	}
+	kv, err := c.JS.KeyValue(ctx, events.BucketSnapshots)
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := kv.Put(ctx, events.SnapshotKey(s.Node), data); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// loadSnapshot returns the node's snapshot if it is one of the log as it is now.
+func (c *Conn) loadSnapshot(ctx context.Context, node events.Node) (state.State, bool) {
+	var s state.State
+	var entry jetstream.KeyValueEntry
+	err := c.session(ctx, func(ctx context.Context) error {
+		kv, err := c.JS.KeyValue(ctx, events.BucketSnapshots)
+		if err != nil {
+			return err
+		}
+		if entry, err = kv.Get(ctx, events.SnapshotKey(node)); err != nil {
+			return err
+		}
+		stream, err := c.JS.Stream(ctx, events.StreamEvents)
+		if err != nil {
+			return err
+		}
+		if s, err = state.DecodeSnapshot(entry.Value()); err != nil {
+			return err
+		}
+		info := stream.CachedInfo()
+		if s.Node != node || entry.Created().Before(info.Created) || s.Seq > info.State.LastSeq {
+			return errors.New("it is of another log")
+		}
+		return nil
+	})
+	if err != nil {
+		if !errors.Is(err, jetstream.ErrKeyNotFound) && ctx.Err() == nil {
+			c.log.Info("folding from the log's beginning: no usable snapshot", "cause", err)
+		}
+		return state.State{}, false
+	}
+	return s, true
+}

@@ -1,0 +1,43 @@
+package config
+
+import (
+	"path/filepath"
+
+	"core.internal/shared/events"
+)
+
+// Layout names the files of one node. The node directory is <root>/<node>;
+// binaries are shared by the nodes of a root.
+type Layout struct {
+	Dir  string // the node directory, absolute
+	Root string // absolute
+}
+
+// Layout returns where the node keeps its files.
+func (n Node) Layout() Layout {
+	root, err := filepath.Abs(n.Root)
+	if err != nil { // the working directory is gone: the path stays as it is
+		root = filepath.Clean(n.Root)
+	}
+	return Layout{Dir: filepath.Join(root, string(n.Name)), Root: root}
+}
+
+func (l Layout) in(parts ...string) string {
+	return filepath.Join(append([]string{l.Dir}, parts...)...)
+}
+
+func (l Layout) Bin() string   { return filepath.Join(l.Root, "bin") }   // installed binaries
+func (l Layout) Specs() string { return filepath.Join(l.Root, "specs") } // the operator's own specs
+func (l Layout) Lock() string  { return l.in("lock") }                   // held by the launcher
+func (l Layout) Keys() string  { return l.in("keys") }                   // credentials, mode 0700
+func (l Layout) Run() string   { return l.in("run") }                    // records and FIFOs of processes
+func (l Layout) Logs() string  { return l.in("logs") }                   // log files
+func (l Layout) Store() string { return l.in("store") }                  // the bus's file store
+
+func (l Layout) Log(name string) string      { return l.in("logs", name+".log") }
+func (l Layout) Data(service string) string  { return l.in("data", service) }
+func (l Layout) Conf(service string) string  { return l.in("conf", service) }
+func (l Layout) Seed(s events.Source) string { return l.in("keys", string(s)+".nk") }
+func (l Layout) Pub(s events.Source) string  { return l.in("keys", string(s)+".pub") }
+func (l Layout) ConsoleToken() string        { return l.in("keys", "console.token") }
+func (l Layout) NodeFile() string            { return l.in("run", "node.json") }

@@ -1,0 +1,302 @@
+package controller
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+)
+
+// Input is what is wanted of one service and what was observed of it. A
+// condition, such as the platform stage "core.bus", is an input too: services
+// may depend on it.
+type Input struct {
+	ID string
+	// Condition: ID is no service but holds, or does not (Met).
+	Condition bool
+	Met       bool
+
+	// Dependencies are the ids that must be healthy, or met, before it starts.
+	Dependencies []string
+	Want         bool
+	Why          string // why it is not wanted
+	// Restart is the last request for a new instance, Answered the one that the
+	// present or last instance was started for.
+	Restart, Answered events.ID
+	// Held: it is not to start yet, and nothing is to be said about that.
+	Held bool
+	// Unusable says why it can never start.
+	Unusable string
+
+	State   state.ServiceState
+	Health  state.Health
+	Detail  string // why it is unhealthy
+	Policy  process.Policy
+	History process.History
+	// Waited is [Action.Keys] of the last Wait while it still waits.
+	Waited []string
+}
+
+// Verb is what is to be done.
+type Verb string
+
+// Verbs, each with the fact in which it results.
+const (
+	Start    Verb = "start"    // service.starting, then what becomes of it
+	Stop     Verb = "stop"     // service.stopping, then service.exited
+	Wait     Verb = "wait"     // service.waiting
+	BackOff  Verb = "back off" // service.backed_off
+	Complete Verb = "complete" // service.completed
+	Fail     Verb = "fail"     // service.exhausted
+	Settle   Verb = "settle"   // service.stopped
+)
+
+// Action is one thing to do.
+type Action struct {
+	Verb   Verb
+	ID     string
+	Reason string
+	On     []string  // Wait: the dependencies that do not hold
+	Keys   []string  // Wait: what to remember in [Input.Waited]
+	Until  time.Time // BackOff
+	Sick   bool      // Stop: the restart policy decides what follows
+	// Request is the restart request that a Start or Fail answers.
+	Request events.ID
+}
+
+// Decide says what to do now, and when to ask again though nothing changed (zero
+// for never). The inputs stand in dependency order, see [Order]; starts and what
+// concerns services that are down come first, in that order, then stops in
+// reverse.
+//
+// It is level-triggered: it depends on its arguments only, and asked again
+// before anything was done it says the same.
+func Decide(now time.Time, in []Input) ([]Action, time.Time) {
+	d := newDecision(now, in)
+	for i := range in {
+		d.forward(i)
+	}
+	d.reverse()
+	return d.actions, d.next
+}
+
+type decision struct {
+	now     time.Time
+	in      []Input
+	index   map[string]int
+	state   []state.ServiceState // as the actions so far will make them
+	actions []Action
+	next    time.Time
+}
+
+func newDecision(now time.Time, in []Input) *decision {
+	d := &decision{now: now, in: in, index: make(map[string]int, len(in)), state: make([]state.ServiceState, len(in))}
+	for i := range in {
+		d.index[in[i].ID] = i
+		d.state[i] = in[i].State
+	}
+	return d
+}
+
+// forward decides about everything but the stop of what is not wanted.
+func (d *decision) forward(i int) {
+	s := &d.in[i]
+	switch {
+	case s.Condition:
+	case s.State == state.ServiceStarting, s.State == state.ServiceRunning:
+		if s.Want {
+			d.replace(i)
+		}
+	case s.State == state.ServiceStopping:
+	case !s.Want:
+		if s.State != state.ServiceIdle && s.State != state.ServiceStopped {
+			d.do(i, state.ServiceStopped, Action{Verb: Settle, Reason: s.Why})
+		}
+	default:
+		d.start(i)
+	}
+}
+
+// replace ends an instance that is wanted but not as it is.
+func (d *decision) replace(i int) {
+	s := &d.in[i]
+	switch {
+	case s.asked():
+		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "restart requested"})
+	case s.State == state.ServiceRunning && s.Health == state.HealthUnhealthy && s.Policy.Restart != spec.RestartNever:
+		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "unhealthy: " + s.Detail, Sick: true})
+	}
+}
+
+// asked reports whether an operator asked for another instance.
+func (s *Input) asked() bool { return s.Restart != "" && s.Restart != s.Answered }
+
+// start decides about a wanted service that is down.
+func (d *decision) start(i int) {
+	s := &d.in[i]
+	if s.Unusable != "" {
+		if s.State != state.ServiceFailed || s.asked() {
+			d.do(i, state.ServiceFailed, Action{Verb: Fail, Reason: s.Unusable, Request: s.Restart})
+		}
+		return
+	}
+	if !s.asked() {
+		switch s.State {
+		case state.ServiceCompleted, state.ServiceFailed:
+			return
+		case state.ServiceExited, state.ServiceBackoff:
+			if !d.due(i) {
+				return
+			}
+		}
+	}
+	if s.Held {
+		return
+	}
+	on, keys, reason := d.unmet(i)
+	switch {
+	case len(on) == 0:
+		d.do(i, state.ServiceStarting, Action{Verb: Start, Request: s.Restart})
+	case s.State != state.ServiceWaiting || !subset(keys, s.Waited):
+		d.do(i, state.ServiceWaiting, Action{Verb: Wait, Reason: reason, On: on, Keys: keys})
+	}
+}
+
+// due applies the restart policy to a service that ended, and reports whether
+// the time for another instance has come.
+func (d *decision) due(i int) bool {
+	s := &d.in[i]
+	switch v := s.Policy.Verdict(s.History); {
+	case v.Next == process.Complete:
+		d.do(i, state.ServiceCompleted, Action{Verb: Complete})
+		return false
+	case v.Next == process.GiveUp:
+		d.do(i, state.ServiceFailed, Action{Verb: Fail, Reason: v.Reason, Request: s.Answered})
+		return false
+	case v.At.After(d.now):
+		if d.next.IsZero() || v.At.Before(d.next) {
+			d.next = v.At
+		}
+		if s.State != state.ServiceBackoff {
+			d.do(i, state.ServiceBackoff, Action{Verb: BackOff, Reason: v.Reason, Until: v.At})
+		}
+		return false
+	}
+	return true
+}
+
+// unmet lists the dependencies that do not hold. The keys tell a dependency that
+// may yet come from one that will not by itself: only a new key is worth saying,
+// so that what a boot says does not depend on who was first.
+func (d *decision) unmet(i int) (on, keys []string, reason string) {
+	var words []string
+	for _, id := range d.in[i].Dependencies {
+		word, stuck := d.holds(id)
+		if word == "" {
+			continue
+		}
+		key := id
+		if stuck {
+			key += "!"
+		}
+		on, keys, words = append(on, id), append(keys, key), append(words, id+": "+word)
+	}
+	if len(on) > 0 {
+		reason = "waiting for " + strings.Join(words, ", ")
+	}
+	return on, keys, reason
+}
+
+// holds returns "" for a dependency that holds, else what is missing and whether
+// only an operator can help.
+func (d *decision) holds(id string) (word string, stuck bool) {
+	i, ok := d.index[id]
+	if !ok {
+		return "unknown", true
+	}
+	s := &d.in[i]
+	switch st := d.state[i]; {
+	case s.Condition && s.Met:
+		return "", false
+	case s.Condition:
+		return "not ready", false
+	case st == state.ServiceRunning && s.Health == state.HealthHealthy:
+		return "", false
+	case st == state.ServiceRunning && s.Health == state.HealthUnhealthy:
+		return "unhealthy", false
+	case st == state.ServiceRunning:
+		return "not healthy yet", false
+	case st == state.ServiceFailed, st == state.ServiceCompleted:
+		return string(st), true
+	case !s.Want:
+		return "not enabled", true
+	default:
+		return string(st), false
+	}
+}
+
+// reverse stops what is not wanted, each service only when nothing that depends
+// on it, directly or not, is still to be stopped.
+func (d *decision) reverse() {
+	held := make([]bool, len(d.in))
+	for i := len(d.in) - 1; i >= 0; i-- {
+		s := &d.in[i]
+		if s.Condition {
+			continue
+		}
+		busy := held[i]
+		if !s.Want || s.State == state.ServiceStopping {
+			switch s.State {
+			case state.ServiceStarting, state.ServiceRunning:
+				busy = true
+				if !held[i] {
+					d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: s.Why})
+				}
+			case state.ServiceStopping:
+				busy = true
+			}
+		}
+		if busy {
+			for _, id := range s.Dependencies {
+				if j, ok := d.index[id]; ok {
+					held[j] = true
+				}
+			}
+		}
+	}
+}
+
+func (d *decision) do(i int, to state.ServiceState, a Action) {
+	a.ID = d.in[i].ID
+	d.state[i] = to
+	d.actions = append(d.actions, a)
+}
+
+func subset(a, of []string) bool {
+	for _, k := range a {
+		if !slices.Contains(of, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// Missing lists which dependencies of a service do not hold, as in "alpha:
+// starting", and whether only an operator can make one of them hold.
+func Missing(in []Input, id string) (on []string, stuck bool) {
+	d := newDecision(time.Time{}, in)
+	i, ok := d.index[id]
+	if !ok {
+		return nil, false
+	}
+	for _, dep := range in[i].Dependencies {
+		if word, s := d.holds(dep); word != "" {
+			on, stuck = append(on, dep+": "+word), stuck || s
+		}
+	}
+	return on, stuck
+}

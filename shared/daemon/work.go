@@ -1,0 +1,147 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/events"
+)
+
+// lastWords bounds how long a stopping daemon waits for its last facts to be
+// acknowledged.
+const lastWords = time.Second
+
+// work connects, runs the definition and says goodbye.
+func (d *Daemon) work(ctx context.Context, def Definition) error {
+	options := bus.Options{URL: d.busURL(), Seed: d.seed(), Log: d.Log, Waiting: d.waiting()}
+	if def.Broker != nil {
+		own, stop, err := def.Broker(ctx, d)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		options = own
+	}
+	options.Name = string(d.Name)
+	conn, err := bus.Connect(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	d.Bus = conn
+
+	// Facts and presence go on while the work winds down.
+	outer, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var around errgroup.Group
+	around.Go(func() error { return d.Facts.Run(outer, conn) })
+	around.Go(func() error {
+		presence := events.Presence{PID: os.Getpid(), Version: Version(), Started: time.Now().UTC()}
+		return conn.Heartbeat(outer, d.Config.Name, d.Name, presence)
+	})
+
+	err = def.Run(ctx, d)
+	if err == nil {
+		err = ctx.Err()
+	}
+	d.Facts.State(events.Entity(d.Name), events.DaemonStopped{Reason: reason(err)}, "")
+	flush, cancel := context.WithTimeout(outer, lastWords)
+	defer cancel()
+	if ferr := d.Facts.Flush(flush); ferr != nil {
+		d.Log.Warn("the last facts were not acknowledged", "error", ferr)
+	}
+	stop()
+	if aerr := around.Wait(); aerr != nil && !errors.Is(aerr, context.Canceled) {
+		d.Log.Warn("bus", "error", aerr)
+	}
+	return err
+}
+
+// busURL is the bus to connect to: one that was named, or the node's own.
+func (d *Daemon) busURL() string {
+	if d.Config.BusURL != "" {
+		return d.Config.BusURL
+	}
+	return "nats://" + d.Config.BusListen
+}
+
+// seed is the file with the daemon's own credential.
+func (d *Daemon) seed() string {
+	if d.Config.BusSeedFile != "" {
+		return d.Config.BusSeedFile
+	}
+	return d.Layout.Seed(d.Name)
+}
+
+// waiting says, first at once and then every few seconds, what the daemon waits for.
+func (d *Daemon) waiting() func(int, error) {
+	began := time.Now()
+	next := began.Add(time.Second)
+	return func(_ int, err error) {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(5 * time.Second)
+			d.Log.Info("waiting for the bus: start one with `busd`, or name it with CORE_BUS_URL",
+				"url", d.busURL(), "waited", now.Sub(began).Round(time.Second), "cause", err)
+		}
+	}
+}
+
+func reason(err error) string {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return "asked to stop"
+	}
+	return err.Error()
+}
+
+// Ready states that the daemon serves, once the launcher has come to the
+// daemon's stage, and returns when the bus has acknowledged it. addresses are by
+// purpose.
+func (d *Daemon) Ready(ctx context.Context, addresses map[string]string) error {
+	if err := d.Await(ctx); err != nil {
+		return err
+	}
+	all := map[string]string{"metrics": d.MetricsAddress}
+	for purpose, address := range addresses {
+		all[purpose] = address
+	}
+	d.Facts.State(events.Entity(d.Name), events.DaemonReady{PID: os.Getpid(), Version: Version(), Addresses: all}, events.ID(d.Config.Boot))
+	if err := d.Facts.Flush(ctx); err != nil {
+		return fmt.Errorf("state that %s is ready: %w", d.Name, err)
+	}
+	if d.healthy.Load() == nil {
+		d.Healthy(nil)
+	}
+	d.Log.Info("ready", "addresses", all)
+	return nil
+}
+
+// errReached ends the wait for a stage.
+var errReached = errors.New("stage reached")
+
+// Await returns when the launcher has come to this daemon's stage, at once
+// where there is no launcher. Before it a daemon may load and listen but states
+// nothing, so that every boot tells the same story.
+func (d *Daemon) Await(ctx context.Context) error {
+	stage, boot := events.Entity(d.Config.Stage), events.ID(d.Config.Boot)
+	if stage == "" {
+		return nil
+	}
+	filter := events.FactSubject(d.Config.Name, events.Launcher, stage, events.StageStarting{}.EventType().Fact())
+	err := d.Bus.Follow(ctx, bus.Follow{Stream: events.StreamEvents, Filter: filter}, func(r events.Record) error {
+		e, err := events.DecodeRecord(r)
+		if err == nil && e.Cause == boot {
+			return errReached
+		}
+		return nil
+	})
+	if errors.Is(err, errReached) {
+		return nil
+	}
+	return fmt.Errorf("wait for the launcher to come to stage %s: %w", stage, err)
+}

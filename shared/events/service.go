@@ -1,0 +1,156 @@
+package events
+
+import "time"
+
+// Facts about a supervised process, stated by its supervisor: by procd about
+// services, by the launcher about daemons. Instance names one run of the
+// process; it is new with every start.
+type (
+	// ServiceRegistered says that a valid spec for the service is known.
+	ServiceRegistered struct {
+		Name         string   `json:"name"`
+		Description  string   `json:"description,omitempty"`
+		Icon         string   `json:"icon,omitempty"`
+		Digest       string   `json:"digest"` // sha256 of the spec, hexadecimal
+		Required     bool     `json:"required,omitempty"`
+		Dependencies []string `json:"dependencies,omitempty"`
+		Profiles     []string `json:"profiles,omitempty"`
+		// Routes has the hosts and paths that the edge answers for the
+		// service, without upstreams: those are known when it has started.
+		Routes []Route `json:"routes,omitempty"`
+	}
+	// ServiceUnregistered says that the service's spec is gone.
+	ServiceUnregistered struct{}
+	// ServiceDesired says what operators and the profile want.
+	ServiceDesired struct {
+		Enabled bool `json:"enabled"` // wanted at every boot
+		Running bool `json:"running"` // wanted now
+		// Restart is the id of the last restart request; an instance started
+		// for an earlier one is to be replaced.
+		Restart ID `json:"restart,omitempty"`
+	}
+	// ServiceWaiting says that a wanted service cannot start yet.
+	ServiceWaiting struct {
+		On     []string `json:"on,omitempty"` // the dependencies that are not healthy
+		Reason string   `json:"reason"`
+	}
+	// ServiceStarting is the intent to start an instance.
+	ServiceStarting struct {
+		Instance string `json:"instance"`
+		Restarts int    `json:"restarts"` // starts after the first since the supervisor's boot
+	}
+	// ServiceStarted says that the process runs.
+	ServiceStarted struct {
+		Instance string  `json:"instance"`
+		PID      int     `json:"pid"`
+		Restarts int     `json:"restarts"`
+		Ports    []Port  `json:"ports,omitempty"`
+		Routes   []Route `json:"routes,omitempty"` // with upstreams
+		// Adopted: the process was found running by a restarted supervisor.
+		Adopted bool `json:"adopted,omitempty"`
+		// Restart is the request that this instance answers.
+		Restart ID `json:"restart,omitempty"`
+	}
+	// ServiceHealthy says that the instance is ready for work: its health
+	// check passed, or it has none and runs.
+	ServiceHealthy struct {
+		Instance string `json:"instance"`
+	}
+	// ServiceUnhealthy says that a running instance fails its health check.
+	ServiceUnhealthy struct {
+		Instance string `json:"instance"`
+		Reason   string `json:"reason"`
+	}
+	// ServiceStopping is the intent to end the instance.
+	ServiceStopping struct {
+		Instance string `json:"instance"`
+		Reason   string `json:"reason"`
+	}
+	// ServiceExited says that the instance's process is gone.
+	ServiceExited struct {
+		Instance string `json:"instance"`
+		PID      int    `json:"pid"`
+		Code     int    `json:"code"`             // exit status; -1 where a signal ended it or it is unknown
+		Signal   string `json:"signal,omitempty"` // as in "SIGKILL"
+		Unknown  bool   `json:"unknown,omitempty"`
+		Expected bool   `json:"expected"` // it was being stopped
+		// LastLines are the last lines the process wrote, oldest first.
+		LastLines []string `json:"last_lines,omitempty"`
+		Reason    string   `json:"reason,omitempty"` // why it could not start at all
+	}
+	// ServiceBackedOff says when the service is started again.
+	ServiceBackedOff struct {
+		Until    time.Time `json:"until"`
+		Restarts int       `json:"restarts"`
+		Reason   string    `json:"reason"`
+	}
+	// ServiceExhausted says that the service failed for good: it is not
+	// started again before an operator asks.
+	ServiceExhausted struct {
+		Reason    string   `json:"reason"`
+		LastLines []string `json:"last_lines,omitempty"`
+	}
+	// ServiceCompleted says that the process ended well and stays ended by its
+	// restart policy.
+	ServiceCompleted struct {
+		Instance string `json:"instance"`
+	}
+	// ServiceStopped says that nothing of the service runs, as desired.
+	ServiceStopped struct {
+		Reason string `json:"reason,omitempty"`
+	}
+)
+
+// Port is a port as a running instance has it.
+type Port struct {
+	Name     string `json:"name"`
+	Port     int    `json:"port"`
+	Protocol string `json:"protocol"` // tcp, udp, http, https or grpc
+}
+
+// Route is what the edge forwards to a service: requests to one of Hosts (any
+// host if empty) whose path begins with one of Paths (any path if empty).
+type Route struct {
+	Hosts     []string `json:"hosts,omitempty"`
+	Paths     []string `json:"paths,omitempty"`
+	Upstreams []string `json:"upstreams,omitempty"` // host:port
+	// Health is an active check of the upstreams by the edge itself.
+	Health *RouteHealth `json:"health,omitempty"`
+}
+
+// RouteHealth is an active health check by the edge.
+type RouteHealth struct {
+	Path       string `json:"path"`
+	IntervalMS int64  `json:"interval_ms"`
+	TimeoutMS  int64  `json:"timeout_ms"`
+}
+
+func (ServiceRegistered) EventType() Type   { return "service.registered" }
+func (ServiceUnregistered) EventType() Type { return "service.unregistered" }
+func (ServiceDesired) EventType() Type      { return "service.desired" }
+func (ServiceWaiting) EventType() Type      { return "service.waiting" }
+func (ServiceStarting) EventType() Type     { return "service.starting" }
+func (ServiceStarted) EventType() Type      { return "service.started" }
+func (ServiceHealthy) EventType() Type      { return "service.healthy" }
+func (ServiceUnhealthy) EventType() Type    { return "service.unhealthy" }
+func (ServiceStopping) EventType() Type     { return "service.stopping" }
+func (ServiceExited) EventType() Type       { return "service.exited" }
+func (ServiceBackedOff) EventType() Type    { return "service.backed_off" }
+func (ServiceExhausted) EventType() Type    { return "service.exhausted" }
+func (ServiceCompleted) EventType() Type    { return "service.completed" }
+func (ServiceStopped) EventType() Type      { return "service.stopped" }
+
+func (ServiceRegistered) EventVersion() int   { return 1 }
+func (ServiceUnregistered) EventVersion() int { return 1 }
+func (ServiceDesired) EventVersion() int      { return 1 }
+func (ServiceWaiting) EventVersion() int      { return 1 }
+func (ServiceStarting) EventVersion() int     { return 1 }
+func (ServiceStarted) EventVersion() int      { return 1 }
+func (ServiceHealthy) EventVersion() int      { return 1 }
+func (ServiceUnhealthy) EventVersion() int    { return 1 }
+func (ServiceStopping) EventVersion() int     { return 1 }
+func (ServiceExited) EventVersion() int       { return 1 }
+func (ServiceBackedOff) EventVersion() int    { return 1 }
+func (ServiceExhausted) EventVersion() int    { return 1 }
+func (ServiceCompleted) EventVersion() int    { return 1 }
+func (ServiceStopped) EventVersion() int      { return 1 }

@@ -1,0 +1,94 @@
+package health
+
+import (
+	"cmp"
+	"time"
+
+	"core.internal/shared/spec"
+)
+
+// Check is how one instance is probed. Zero durations and counts mean the
+// schema's defaults.
+type Check struct {
+	Type     spec.HealthType
+	Endpoint string // http: a URL; tcp: host:port
+	Expected []int  // http: statuses that are healthy; any 2xx if empty
+	Command  []string
+	Env      []string // exec: its complete environment
+	Dir      string   // exec
+
+	Interval, Timeout, StartPeriod time.Duration
+	Threshold                      int // failures in a row that make it unhealthy
+}
+
+// The schema's defaults.
+const (
+	DefaultInterval    = 5 * time.Second
+	DefaultTimeout     = 3 * time.Second
+	DefaultStartPeriod = 30 * time.Second
+	DefaultThreshold   = 3
+)
+
+func (c Check) withDefaults() Check {
+	c.Interval = cmp.Or(c.Interval, DefaultInterval)
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.StartPeriod = cmp.Or(c.StartPeriod, DefaultStartPeriod)
+	c.Threshold = cmp.Or(c.Threshold, DefaultThreshold)
+	return c
+}
+
+// Verdict is what the probes so far say.
+type Verdict struct {
+	Healthy bool
+	Reason  string // of the last failure
+}
+
+// Tracker turns the results of probes into verdicts. The zero value has no
+// verdict yet.
+type Tracker struct {
+	known    bool
+	healthy  bool
+	failures int // in a row, that count
+}
+
+// Healthy reports whether the last verdict was healthy.
+func (t *Tracker) Healthy() bool { return t.known && t.healthy }
+
+// Observe adds the result of a probe made so long after the start of the
+// instance, and reports whether the verdict changed. Before the first success,
+// failures within the start period do not count.
+func (t *Tracker) Observe(c Check, err error, uptime time.Duration) (Verdict, bool) {
+	c = c.withDefaults()
+	if err == nil {
+		changed := !t.known || !t.healthy
+		t.known, t.healthy, t.failures = true, true, 0
+		return Verdict{Healthy: true}, changed
+	}
+	v := Verdict{Healthy: t.Healthy(), Reason: err.Error()}
+	if !t.known && uptime < c.StartPeriod {
+		return v, false
+	}
+	t.failures++
+	if t.failures < c.Threshold || t.known && !t.healthy {
+		return v, false
+	}
+	t.known, t.healthy = true, false
+	return Verdict{Reason: err.Error()}, true
+}
+
+// The cadence before the first success.
+const (
+	firstPause  = 2 * time.Millisecond
+	growth      = 1.25
+	longestWait = 500 * time.Millisecond
+)
+
+// pause returns how long to wait for the next probe, given the last pause (0
+// before the first).
+func (t *Tracker) pause(c Check, last, uptime time.Duration) time.Duration {
+	if t.known || uptime >= c.StartPeriod {
+		return c.Interval
+	}
+	next := max(firstPause, time.Duration(float64(last)*growth))
+	return min(next, longestWait, c.Interval)
+}

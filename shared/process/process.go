@@ -1,0 +1,84 @@
+package process
+
+import (
+	"context"
+	"syscall"
+	"time"
+)
+
+// Command is everything needed to start one instance of a process.
+type Command struct {
+	ID       string // the service or daemon
+	Instance string // this run of it; a token, new for every start
+	Path     string // executable, absolute
+	Args     []string
+	Env      []string // complete, as KEY=value
+	Dir      string
+	// StopSignal asks it to end; SIGTERM if 0.
+	StopSignal syscall.Signal
+	// StopTimeout is how long it may take to end before it is killed; 10 s if 0.
+	StopTimeout time.Duration
+	// Stdout and Stderr are the log files; Stderr may be empty for the same file.
+	Stdout, Stderr string
+	// Retention is how long rotated log files are kept; for ever if 0.
+	Retention time.Duration
+	// Note is the supervisor's own, such as the ports it gave the instance. It
+	// comes back with an adopted one; see [Recorded].
+	Note string
+}
+
+// Exit says how an instance ended.
+type Exit struct {
+	Code    int    // exit status; -1 where a signal ended it or it is unknown
+	Signal  string // as in "SIGKILL"; empty where it exited by itself
+	Unknown bool   // it was adopted and nobody could tell how it ended
+	// LastLines are the last lines it wrote, oldest first.
+	LastLines []string
+	Time      time.Time
+}
+
+// OK reports whether it ended by itself with status 0.
+func (e Exit) OK() bool { return !e.Unknown && e.Signal == "" && e.Code == 0 }
+
+// Process is one running instance, whoever runs it.
+type Process interface {
+	PID() int
+	Instance() string
+	// Done is closed when the process is gone and its output is on disk.
+	Done() <-chan struct{}
+	// Exit says how it ended; valid once Done is closed.
+	Exit() Exit
+	// Stop asks the process group to end, kills what is left of it after the
+	// command's StopTimeout or when ctx ends, and returns when all is gone.
+	Stop(ctx context.Context) error
+}
+
+// Runner starts processes and finds those that an earlier supervisor left.
+type Runner interface {
+	Start(ctx context.Context, c Command) (Process, error)
+	// Adopt returns the recorded instance of id if it still runs, and nil if
+	// there is none. It never returns a process that merely has its pid.
+	Adopt(ctx context.Context, id string) (Process, error)
+}
+
+// Recorded is a [Process] that a later supervisor can find again.
+type Recorded interface {
+	Process
+	Note() string   // of its command
+	Digest() string // of its command: sha256, hexadecimal
+	Adopted() bool  // started by an earlier supervisor
+}
+
+// Finder is a [Runner] that also knows what earlier supervisors recorded.
+type Finder interface {
+	Runner
+	// Recorded lists the ids that have a record, sorted: candidates for Adopt,
+	// among them services whose spec is gone.
+	Recorded() ([]string, error)
+	// Ended returns the recorded instance of id that is known to have ended,
+	// its Done closed, where Adopt found nothing running; nil if there is
+	// none. The caller compares its Instance with what it has stated.
+	Ended(id string) Process
+	// Forget removes the record of an instance that has ended.
+	Forget(id string) error
+}

@@ -1,0 +1,214 @@
+//go:build linux
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+)
+
+// Adopt implements [process.Runner]. Where the recorded instance has ended, what
+// it left behind is ended too, its last output is brought to its log, and [Ended]
+// has its exit.
+func (r *Runner) Adopt(ctx context.Context, id string) (process.Process, error) {
+	if err := events.CheckToken(id); err != nil {
+		return nil, fmt.Errorf("adopt %q: %w", id, err)
+	}
+	if p := r.live(id); p != nil {
+		return p, nil
+	}
+	h, err := r.host()
+	if err != nil {
+		return nil, fmt.Errorf("adopt %s: %w", id, err)
+	}
+	if err := r.reserve(id); err != nil {
+		return nil, fmt.Errorf("adopt %s: %w", id, err)
+	}
+	p, err := r.adopt(ctx, h, id)
+	if p == nil || err != nil {
+		r.release(id)
+		if err != nil {
+			return nil, fmt.Errorf("adopt %s: %w", id, err)
+		}
+		return nil, nil
+	}
+	r.publish(p)
+	return p, nil
+}
+
+func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
+	j, err := load(r.o.Dir, id)
+	if err != nil {
+		return nil, fmt.Errorf("%w: end what may still run of it and remove %s", err, recordPath(r.o.Dir, id))
+	}
+	if j == nil || j.Boot != h.boot {
+		return nil, r.discard(id) // nothing was started, or nothing of it is left
+	}
+	p := newProc(r, j.record)
+	p.adopted = true
+	fd, s := -1, stat{}
+	if j.started.PID != 0 {
+		fd, s, err = pin(j.started)
+	} else {
+		fd, s, err = p.search()
+	}
+	switch {
+	case err == nil && !s.ended():
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	default:
+		if j.started.PID == 0 && err != nil {
+			return nil, r.discard(id) // the intent came to nothing
+		}
+		p.identity = j.started
+		if err == nil { // a zombie: perhaps our own child
+			p.identity = s.identity
+			err := p.pidfd(fd)
+			if err != nil {
+				return nil, err
+			}
+		}
+		return nil, r.bury(ctx, p, j.exit)
+	}
+	p.identity = s.identity
+	if err := p.pidfd(fd); err != nil {
+		return nil, err
+	}
+	if j.started.PID == 0 {
+		err = note(r.o.Dir, id, entry{Started: &p.identity})
+	}
+	if err = errors.Join(err, note(r.o.Dir, id, entry{By: &h.self}), p.open(r.o.Dir)); err != nil {
+		p.close()
+		return nil, err
+	}
+	p.remember()
+	return p, nil
+}
+
+// search finds the leader of an instance that died before its pid was recorded.
+func (p *proc) search() (int, stat, error) {
+	fd, leader, err := -1, stat{}, error(fs.ErrNotExist)
+	for _, m := range p.r.scans.find(wanted{instance: p.rec.Instance, since: p.rec.Ticks}) {
+		if m.PID == m.Session && (fd < 0 || m.Start < leader.Start) {
+			if fd >= 0 {
+				unix.Close(fd)
+			}
+			fd, leader, err = m.fd, m.stat, nil
+			continue
+		}
+		unix.Close(m.fd)
+	}
+	return fd, leader, err
+}
+
+// remember fills the last lines, and the lines that have begun, from the log files.
+func (p *proc) remember() {
+	for i, l := range p.logs {
+		offset := p.rec.Offset
+		if i > 0 {
+			offset = p.rec.ErrOffset
+		}
+		lines, rest := tailFrom(l.path, offset)
+		for _, s := range lines {
+			p.tail.put(s)
+		}
+		if len(p.streams) > i {
+			p.streams[i].cut.carry = rest[len(rest)-len(rest)%maxLine:]
+		}
+	}
+}
+
+// bury does what is left to do about an instance that ended while nobody
+// supervised it.
+func (r *Runner) bury(ctx context.Context, p *proc, x *exitRecord) error {
+	if x == nil && p.fd != nil {
+		if w, err := p.await(); err == nil {
+			x = &w
+		}
+	}
+	if x == nil {
+		if w, ok := p.awaitReaper(); ok {
+			x = &w
+		} else {
+			x = &exitRecord{PID: p.identity.PID, Start: p.identity.Start, Code: -1, Unknown: true, Time: r.o.Now()}
+			p.recordExit(*x)
+		}
+	}
+	deadline := time.Now().Add(leftover)
+	if err := r.end(p.wanted(), 0, deadline, ctx.Done()); err != nil {
+		p.held = err
+	}
+	close(p.swept)
+	if err := p.openLogs(); err != nil {
+		r.o.Log.Warn("open the log of a process that ended", "id", p.rec.ID, "err", err)
+	} else {
+		p.remember()
+		p.drainLeft()
+	}
+	p.finish(*x)
+	close(p.done)
+	r.mu.Lock()
+	r.ended[p.rec.ID] = p
+	r.mu.Unlock()
+	return p.held
+}
+
+// drainLeft brings what FIFOs still have to the log.
+func (p *proc) drainLeft() {
+	for i, name := range []string{Stdout, Stderr} {
+		s, err := p.openStream(name, p.rec.fifo(p.r.o.Dir, name), p.logs[min(i, len(p.logs)-1)])
+		if err != nil {
+			continue // it was drained before
+		}
+		s.drain()
+		s.f.Close()
+	}
+}
+
+// Ended implements [process.Finder].
+func (r *Runner) Ended(id string) process.Process {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.ended[id]; p != nil {
+		return p
+	}
+	return nil
+}
+
+// Recorded implements [process.Finder].
+func (r *Runner) Recorded() ([]string, error) { return recorded(r.o.Dir) }
+
+// Forget implements [process.Finder].
+func (r *Runner) Forget(id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.procs[id]; ok {
+		return nil // a newer instance has the record now
+	}
+	delete(r.ended, id)
+	if err := os.Remove(recordPath(r.o.Dir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget %s: %w", id, err)
+	}
+	return nil
+}
+
+// discard removes the record and FIFOs of an instance of which nothing is left.
+func (r *Runner) discard(id string) error {
+	fifos, err := filepath.Glob(filepath.Join(r.o.Dir, id+".*."+"std*"))
+	for _, f := range append(fifos, recordPath(r.o.Dir, id)) {
+		if e := os.Remove(f); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}

@@ -1,0 +1,297 @@
+//go:build linux
+
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"core.internal/shared/process"
+)
+
+// proc is one instance of a process.
+type proc struct {
+	r   *Runner
+	rec record
+	identity
+	adopted bool
+
+	fd      *os.File // pidfd
+	conn    syscall.RawConn
+	logs    []*logfile
+	streams []*stream
+	readers sync.WaitGroup
+	tail    tail
+	// ending tells the readers that all writers that count have ended.
+	ending atomic.Bool
+	// reaped brings the exit of a process that is not our child.
+	reaped chan exitRecord
+
+	stopping sync.Once
+	stop     chan struct{} // closed when Stop was called
+	deadline time.Time     // of what was asked to stop; written before stop is closed
+	hurrying sync.Once
+	hurry    chan struct{} // closed when what is left is to be killed
+
+	done  chan struct{}
+	exit  process.Exit  // written before done is closed
+	swept chan struct{} // closed when descendants elsewhere are gone too
+	held  error         // why they are not; written before swept is closed
+}
+
+var _ process.Recorded = (*proc)(nil)
+
+func newProc(r *Runner, rec record) *proc {
+	return &proc{
+		r: r, rec: rec,
+		reaped: make(chan exitRecord, 1),
+		stop:   make(chan struct{}), hurry: make(chan struct{}),
+		done: make(chan struct{}), swept: make(chan struct{}),
+	}
+}
+
+func (p *proc) PID() int              { return p.identity.PID }
+func (p *proc) Instance() string      { return p.rec.Instance }
+func (p *proc) Done() <-chan struct{} { return p.done }
+func (p *proc) Note() string          { return p.rec.Note }
+func (p *proc) Digest() string        { return p.rec.Digest }
+func (p *proc) Adopted() bool         { return p.adopted }
+
+// Exit implements [process.Process].
+func (p *proc) Exit() process.Exit {
+	select {
+	case <-p.done:
+		return p.exit
+	default:
+		return process.Exit{Code: -1, Unknown: true}
+	}
+}
+
+func (p *proc) String() string {
+	return fmt.Sprintf("%s (instance %s, pid %d)", p.rec.ID, p.rec.Instance, p.identity.PID)
+}
+
+func (p *proc) wanted() wanted {
+	return wanted{instance: p.rec.Instance, session: p.identity.PID, since: p.rec.Ticks}
+}
+
+// pidfd takes over a pidfd.
+func (p *proc) pidfd(fd int) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	p.fd = os.NewFile(uintptr(fd), "pidfd")
+	var err error
+	if p.conn, err = p.fd.SyscallConn(); err != nil {
+		p.fd.Close()
+	}
+	return err
+}
+
+// open opens the log files and the readers' sides of the FIFOs.
+func (p *proc) open(dir string) error {
+	if err := p.openLogs(); err != nil {
+		return err
+	}
+	for i, name := range []string{Stdout, Stderr} {
+		s, err := p.openStream(name, p.rec.fifo(dir, name), p.logs[min(i, len(p.logs)-1)])
+		if err != nil {
+			return err
+		}
+		p.streams = append(p.streams, s)
+	}
+	return nil
+}
+
+func (p *proc) openLogs() error {
+	paths := []string{p.rec.Stdout}
+	if p.rec.Stderr != "" && p.rec.Stderr != p.rec.Stdout {
+		paths = append(paths, p.rec.Stderr)
+	}
+	for _, path := range paths {
+		l, err := p.r.openLog(path, p.rec.Retention)
+		if err != nil {
+			return err
+		}
+		p.logs = append(p.logs, l)
+	}
+	return nil
+}
+
+// close closes everything that was opened, in any state.
+func (p *proc) close() {
+	for _, s := range p.streams {
+		s.f.Close()
+	}
+	for _, l := range p.logs {
+		p.r.closeLog(l)
+	}
+	p.logs = nil
+	if p.fd != nil {
+		p.fd.Close()
+	}
+}
+
+// wake makes the goroutines look whether the runner lets go.
+func (p *proc) wake() {
+	if p == nil {
+		return
+	}
+	p.fd.SetReadDeadline(time.Unix(1, 0))
+	for _, s := range p.streams {
+		s.wake()
+	}
+}
+
+// watch waits for the end of the process and of what is left of it.
+func (p *proc) watch() {
+	defer p.r.wg.Done()
+	x, err := p.await()
+	if err == nil {
+		err = p.settle()
+	}
+	if err != nil { // the runner lets go: the process is the next one's
+		p.readers.Wait()
+		p.close()
+		return
+	}
+	p.ending.Store(true)
+	for _, s := range p.streams {
+		s.wake()
+	}
+	p.readers.Wait()
+	p.finish(x)
+	p.r.gone(p)
+	close(p.done)
+}
+
+// finish removes what only a running process needs. The exit is in the record.
+func (p *proc) finish(x exitRecord) {
+	p.close()
+	for _, name := range []string{Stdout, Stderr} {
+		os.Remove(p.rec.fifo(p.r.o.Dir, name))
+	}
+	p.exit = process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown, Time: x.Time, LastLines: p.tail.all()}
+}
+
+// await waits until the leader has ended and its exit is in the record. It fails
+// when the runner lets go.
+func (p *proc) await() (exitRecord, error) {
+	var ours, closing bool
+	for !ours && !closing {
+		err := p.conn.Read(func(fd uintptr) bool {
+			closing = p.r.closing()
+			ours = over(int(fd))
+			return ours || closing
+		})
+		closing = closing || p.r.closing()
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return exitRecord{}, fmt.Errorf("watch %s: %w", p, err)
+		}
+	}
+	if !ours {
+		return exitRecord{}, errClosed
+	}
+	var x exitRecord
+	var child bool
+	p.conn.Control(func(fd uintptr) { x, child = peekExit(int(fd)) })
+	x.PID, x.Start, x.Time = p.identity.PID, p.identity.Start, p.r.o.Now()
+	if child {
+		// The record first: should this be the supervisor's last moment, the
+		// exit is either there or still to be collected by the reaper.
+		p.recordExit(x)
+		var status unix.WaitStatus
+		for {
+			if _, err := unix.Wait4(p.identity.PID, &status, 0, nil); err != unix.EINTR {
+				break
+			}
+		}
+		return x, nil
+	}
+	x, told := p.awaitReaper()
+	if !told {
+		x = exitRecord{PID: p.identity.PID, Start: p.identity.Start, Code: -1, Unknown: true, Time: p.r.o.Now()}
+		p.recordExit(x)
+	}
+	return x, nil
+}
+
+func (p *proc) recordExit(x exitRecord) {
+	if err := note(p.r.o.Dir, p.rec.ID, entry{Exit: &x}); err != nil {
+		p.r.o.Log.Warn("record the exit of a process", "id", p.rec.ID, "instance", p.rec.Instance, "err", err)
+	}
+}
+
+// reapWait is how long the exit of somebody else's child may take to be told.
+const reapWait = time.Second
+
+// awaitReaper waits for the exit that a reaper tells, where there is one.
+func (p *proc) awaitReaper() (exitRecord, bool) {
+	limit := time.NewTimer(reapWait)
+	defer limit.Stop()
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if j, err := load(p.r.o.Dir, p.rec.ID); err == nil && j != nil && j.started == p.identity && j.exit != nil {
+			return *j.exit, true
+		}
+		next := time.NewTimer(pause)
+		select {
+		case x := <-p.reaped:
+			next.Stop()
+			p.recordExit(x)
+			return x, true
+		case <-limit.C:
+			next.Stop()
+			return exitRecord{}, false
+		case <-p.r.quit:
+			next.Stop()
+			limit.Reset(0)
+		case <-next.C:
+		}
+	}
+}
+
+// peekExit returns how the child of a pidfd ended, which stays to be reaped;
+// false if it is nobody's, or somebody else's, child.
+func peekExit(fd int) (exitRecord, bool) {
+	var info unix.Siginfo
+	for {
+		err := unix.Waitid(unix.P_PIDFD, fd, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || info.Signo == 0 {
+			return exitRecord{}, false
+		}
+		break
+	}
+	// siginfo_t's union begins at a multiple of the word size after three
+	// ints; for SIGCHLD it has pid, uid and status.
+	const word = unsafe.Sizeof(uintptr(0))
+	const union = (12 + word - 1) / word * word
+	status := *(*int32)(unsafe.Add(unsafe.Pointer(&info), union+8))
+	return exitOf(info.Code, status), true
+}
+
+// exitOf reads a status as waitid(2) gives it.
+func exitOf(code, status int32) exitRecord {
+	if code == 1 { // CLD_EXITED
+		return exitRecord{Code: int(status)}
+	}
+	return exitRecord{Code: -1, Signal: signalName(syscall.Signal(status))}
+}
+
+func signalName(s syscall.Signal) string {
+	if name := unix.SignalName(s); name != "" {
+		return name
+	}
+	return fmt.Sprintf("SIG%d", int(s)) // a real-time signal
+}

@@ -1,0 +1,254 @@
+//go:build linux
+
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+)
+
+// Options configure a [Runner]. Dir is required.
+type Options struct {
+	// Dir has records and FIFOs; it belongs to one runner at a time. It is
+	// made when first needed.
+	Dir string
+	// Now dates lines and exits; time.Now if nil.
+	Now func() time.Time
+	// Sink gets the lines that travel, one call at a time; nil for none. While
+	// it blocks, lines are dropped and counted.
+	Sink func(id, stream string, l events.LogLine)
+	Log  *slog.Logger // discarded if nil
+	// LogSize is where log files are rotated; 16 MiB if 0, never if negative.
+	LogSize int64
+	// LineRate is how many lines per second and stream reach the Sink; 1000 if 0.
+	LineRate int
+}
+
+// Streams of a process, as the Sink is told.
+const (
+	Stdout = "stdout"
+	Stderr = "stderr"
+)
+
+// Runner implements [process.Runner] and [process.Finder].
+type Runner struct {
+	o     Options
+	lines chan line     // to Run
+	quit  chan struct{} // closed when Run's context has ended
+	host  func() (host, error)
+	scans scanner
+	lost  atomic.Int64
+
+	starts sync.WaitGroup // Start and Adopt calls that go on
+	wg     sync.WaitGroup // goroutines of processes
+
+	mu     sync.Mutex
+	closed bool                // guarded by mu: nothing begins any more
+	procs  map[string]*proc    // guarded by mu: starting or running, by id; nil value while starting
+	ended  map[string]*proc    // guarded by mu: what Adopt found to have ended
+	logs   map[string]*logfile // guarded by mu: open log files by path
+}
+
+var _ process.Finder = (*Runner)(nil)
+
+// line is a line on its way to the Sink.
+type line struct {
+	id, stream string
+	l          events.LogLine
+}
+
+// New returns a runner; it touches nothing.
+func New(o Options) *Runner {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.LogSize = cmp.Or(o.LogSize, 16<<20)
+	o.LineRate = cmp.Or(o.LineRate, 1000)
+	return &Runner{
+		o:     o,
+		lines: make(chan line, 1024),
+		quit:  make(chan struct{}),
+		host:  sync.OnceValues(readHost),
+		procs: map[string]*proc{},
+		ended: map[string]*proc{},
+		logs:  map[string]*logfile{},
+	}
+}
+
+// errClosed is what Start and Adopt return after Run.
+var errClosed = errors.New("the runner has ended")
+
+// Run hands lines to the Sink and removes rotated log files that are too old. When
+// ctx ends it lets go of the processes, joins their goroutines and returns nil.
+func (r *Runner) Run(ctx context.Context) error {
+	hourly := time.NewTicker(time.Hour)
+	defer hourly.Stop()
+	for {
+		select {
+		case l := <-r.lines:
+			r.sink(l)
+			continue
+		case <-hourly.C:
+			r.prune()
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.starts.Wait()
+	close(r.quit)
+	r.mu.Lock()
+	for _, p := range r.procs {
+		p.wake()
+	}
+	r.mu.Unlock()
+	r.wg.Wait()
+	for {
+		select {
+		case l := <-r.lines:
+			r.sink(l)
+		default:
+			return nil
+		}
+	}
+}
+
+func (r *Runner) sink(l line) {
+	if r.o.Sink != nil {
+		r.o.Sink(l.id, l.stream, l.l)
+	}
+}
+
+// Lost counts the bytes that could not be written to log files.
+func (r *Runner) Lost() int64 { return r.lost.Load() }
+
+// reserve takes the place of id for a call of Start or Adopt, which ends it with
+// publish or release.
+func (r *Runner) reserve(id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errClosed
+	}
+	if p, ok := r.procs[id]; ok {
+		if p == nil {
+			return errors.New("it is being started already")
+		}
+		return fmt.Errorf("instance %s of it runs already with pid %d: stop it first", p.rec.Instance, p.identity.PID)
+	}
+	r.procs[id] = nil
+	r.starts.Add(1)
+	return nil
+}
+
+func (r *Runner) release(id string) {
+	r.mu.Lock()
+	delete(r.procs, id)
+	r.mu.Unlock()
+	r.starts.Done()
+}
+
+// publish makes p known and begins its goroutines.
+func (r *Runner) publish(p *proc) {
+	r.mu.Lock()
+	r.procs[p.rec.ID] = p
+	delete(r.ended, p.rec.ID)
+	r.mu.Unlock()
+	p.readers.Add(len(p.streams))
+	r.wg.Add(1 + len(p.streams))
+	for _, s := range p.streams {
+		go s.run()
+	}
+	go p.watch()
+	r.starts.Done()
+}
+
+// live returns the process of id, nil if there is none.
+func (r *Runner) live(id string) *proc {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.procs[id]
+}
+
+// gone takes p out of the registry.
+func (r *Runner) gone(p *proc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.procs[p.rec.ID] == p {
+		delete(r.procs, p.rec.ID)
+	}
+}
+
+func (r *Runner) closing() bool {
+	select {
+	case <-r.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Reaped tells how a process ended that this runner adopted and whose exit
+// somebody else collected. It is not needed where a [Reaper] writes into the
+// records of this runner's Dir.
+func (r *Runner) Reaped(e events.ProcessReaped) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.procs {
+		if p != nil && p.identity == (identity{e.PID, e.Start}) {
+			select {
+			case p.reaped <- exitRecord{PID: e.PID, Start: e.Start, Code: e.Code, Signal: e.Signal, Time: r.o.Now()}:
+			default:
+			}
+			return
+		}
+	}
+}
+
+// openLog returns the log file of a path, shared by all who write to it.
+func (r *Runner) openLog(path string, retention time.Duration) (*logfile, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.logs[path]; l != nil {
+		l.users++
+		return l, nil
+	}
+	l, err := openLogfile(path, r.o.LogSize, retention, r)
+	if err == nil {
+		l.users = 1
+		r.logs[path] = l
+	}
+	return l, err
+}
+
+func (r *Runner) closeLog(l *logfile) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(r.logs, l.path)
+		l.close()
+	}
+}
+
+func (r *Runner) prune() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.logs {
+		l.prune(r.o.Now())
+	}
+}

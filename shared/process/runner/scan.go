@@ -1,0 +1,241 @@
+//go:build linux
+
+package runner
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// instanceVar names the variable by which the descendants of an instance are
+// found whatever session they are in.
+const instanceVar = "CORE_INSTANCE"
+
+// wanted says whose processes a scan looks for.
+type wanted struct {
+	instance string
+	session  int    // 0 if unknown
+	since    uint64 // nothing of it started earlier
+}
+
+// member is a process that belongs to an instance, pinned by a pidfd that the
+// receiver closes.
+type member struct {
+	stat
+	fd int
+}
+
+// scanner looks through /proc for many at once: whoever asks while a scan goes
+// on has a part in the next.
+type scanner struct {
+	mu      sync.Mutex
+	running bool       // guarded by mu
+	queue   []*request // guarded by mu
+}
+
+type request struct {
+	wanted
+	members []member
+	done    chan struct{}
+}
+
+// find returns the processes of w that have not ended, this one excepted.
+func (s *scanner) find(w wanted) []member {
+	q := &request{wanted: w, done: make(chan struct{})}
+	s.mu.Lock()
+	s.queue = append(s.queue, q)
+	lead := !s.running
+	s.running = true
+	s.mu.Unlock()
+	for lead {
+		s.mu.Lock()
+		batch := s.queue
+		s.queue = nil
+		s.running = len(batch) > 0
+		s.mu.Unlock()
+		if len(batch) == 0 {
+			break
+		}
+		walk(batch)
+		for _, b := range batch {
+			close(b.done)
+		}
+	}
+	<-q.done
+	return q.members
+}
+
+// walk gives each request its processes.
+func walk(batch []*request) {
+	since := batch[0].since
+	byInstance := make(map[string]*request, len(batch))
+	bySession := make(map[int]*request, len(batch))
+	for _, q := range batch {
+		since = min(since, q.since)
+		byInstance[q.instance] = q
+		if q.session != 0 {
+			bySession[q.session] = q
+		}
+	}
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	env := make([]byte, 0, 16<<10)
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		s, err := readStat(pid)
+		if err != nil || s.ended() || s.Start < since || s.Session == 0 {
+			continue
+		}
+		q := bySession[s.Session]
+		if q == nil {
+			q = byInstance[instanceOf(name, &env)]
+		}
+		if q == nil {
+			q = byFIFO(name, byInstance)
+		}
+		if q == nil || s.Start < q.since {
+			continue
+		}
+		if fd, _, err := pin(s.identity); err == nil {
+			q.members = append(q.members, member{s, fd})
+		}
+	}
+}
+
+// instanceOf returns the instance in a process's environment; empty if there is
+// none or it is not ours to see.
+func instanceOf(pid string, buf *[]byte) string {
+	fd, err := unix.Open("/proc/"+pid+"/environ", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	b := (*buf)[:0]
+	for len(b) < 1<<20 {
+		if cap(b)-len(b) < 4<<10 {
+			b = append(b, make([]byte, cap(b))...)[:len(b)]
+		}
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		if n <= 0 || err != nil {
+			break
+		}
+		b = b[:len(b)+n]
+	}
+	*buf = b
+	for len(b) > 0 {
+		var v []byte
+		v, b, _ = bytes.Cut(b, []byte{0})
+		if v, ok := bytes.CutPrefix(v, []byte(instanceVar+"=")); ok {
+			return string(v)
+		}
+	}
+	return ""
+}
+
+// byFIFO finds whose standard output or error a process has: some programs
+// overwrite their environment.
+func byFIFO(pid string, byInstance map[string]*request) *request {
+	for _, fd := range []string{"1", "2"} {
+		target, err := os.Readlink("/proc/" + pid + "/fd/" + fd)
+		if err != nil {
+			continue
+		}
+		part := strings.Split(filepath.Base(target), ".")
+		if len(part) != 3 || part[2] != Stdout && part[2] != Stderr {
+			continue
+		}
+		if q := byInstance[part[1]]; q != nil {
+			return q
+		}
+	}
+	return nil
+}
+
+// await returns when all members have ended or enough says so, and closes them.
+func await(members []member, enough func() bool) {
+	fds := make([]unix.PollFd, len(members))
+	for i, m := range members {
+		fds[i] = unix.PollFd{Fd: int32(m.fd), Events: unix.POLLIN}
+	}
+	for left := len(fds); left > 0 && !enough(); {
+		n, err := unix.Poll(fds, 10) // ms; the rhythm of enough
+		if err != nil && err != unix.EINTR {
+			break
+		}
+		for i := range fds {
+			if n > 0 && fds[i].Revents != 0 {
+				fds[i].Fd, fds[i].Revents = -1, 0
+				left--
+			}
+		}
+	}
+	for _, m := range members {
+		unix.Close(m.fd)
+	}
+}
+
+// patience is how long killed processes get to go.
+const patience = 10 * time.Second
+
+// end asks the processes of w to end and kills those that are left at the deadline
+// or when hurry is closed. It returns when none is left, an error where some
+// outlive even that, and errClosed when the runner lets go. Members of the process
+// group asked were asked already.
+func (r *Runner) end(w wanted, asked int, deadline time.Time, hurry <-chan struct{}) error {
+	var killed time.Time
+	told := map[identity]bool{}
+	hurried := func() bool {
+		select {
+		case <-hurry:
+			return true
+		default:
+			return time.Now().After(deadline)
+		}
+	}
+	for {
+		members := r.scans.find(w)
+		if len(members) == 0 {
+			return nil
+		}
+		if killed.IsZero() && hurried() {
+			killed = time.Now()
+		}
+		for _, m := range members {
+			switch {
+			case !killed.IsZero():
+				unix.PidfdSendSignal(m.fd, unix.SIGKILL, nil, 0)
+			case !told[m.identity] && m.Group != asked:
+				told[m.identity] = true
+				unix.PidfdSendSignal(m.fd, unix.SIGTERM, nil, 0)
+				unix.PidfdSendSignal(m.fd, unix.SIGCONT, nil, 0)
+			}
+		}
+		await(members, func() bool {
+			if killed.IsZero() {
+				return r.closing() || hurried()
+			}
+			return r.closing() || time.Since(killed) > patience
+		})
+		switch {
+		case r.closing():
+			return errClosed
+		case !killed.IsZero() && time.Since(killed) > patience:
+			return fmt.Errorf("process %d (%c) of instance %s does not go even when killed", members[0].PID, members[0].State, w.instance)
+		}
+	}
+}

@@ -1,0 +1,253 @@
+//go:build linux
+
+package runner
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+)
+
+// Start implements [process.Runner]. Its error is a [*StartError]; then nothing of
+// the process is left. One instance of an id runs at a time.
+func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process, error) {
+	fail := func(path string, err error, fix string) (process.Process, error) {
+		return nil, &StartError{ID: c.ID, Path: path, Err: err, Fix: fix}
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(c.Path, err, "")
+	}
+	for _, token := range []string{c.ID, c.Instance} {
+		if err := events.CheckToken(token); err != nil {
+			return fail(c.Path, err, "")
+		}
+	}
+	if !filepath.IsAbs(c.Path) {
+		return fail(c.Path, errors.New("the executable's path is not absolute"), "resolve the command before it is started")
+	}
+	h, err := r.host()
+	if err != nil {
+		return fail(c.Path, err, "")
+	}
+	if err := r.reserve(c.ID); err != nil {
+		return fail(c.Path, err, "")
+	}
+	p := newProc(r, record{
+		Version: recordVersion, Boot: h.boot, Ticks: ticks(), By: h.self,
+		ID: c.ID, Instance: c.Instance, Digest: Digest(c), Path: c.Path,
+		Stdout: c.Stdout, Stderr: c.Stderr, Retention: c.Retention,
+		Signal:  int(cmp.Or(c.StopSignal, syscall.SIGTERM)),
+		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note,
+	})
+	if err := p.start(c); err != nil {
+		p.close()
+		p.undo()
+		r.release(c.ID)
+		var already *StartError
+		if errors.As(err, &already) {
+			return nil, already
+		}
+		return nil, diagnose(c, err)
+	}
+	r.publish(p)
+	return p, nil
+}
+
+// start does everything up to the running process.
+func (p *proc) start(c process.Command) error {
+	dir := p.r.o.Dir
+	if err := p.openLogs(); err != nil {
+		return &StartError{ID: c.ID, Path: pathOf(err, c.Stdout), Err: cause(err), Fix: "make the log file writable"}
+	}
+	p.rec.Offset = p.logs[0].end()
+	if len(p.logs) > 1 {
+		p.rec.ErrOffset = p.logs[1].end()
+	}
+	var files [3]uintptr
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &StartError{ID: c.ID, Path: os.DevNull, Err: err}
+	}
+	defer unix.Close(null)
+	files[0] = uintptr(null)
+	for i, name := range []string{Stdout, Stderr} {
+		path := p.rec.fifo(dir, name)
+		if err := makeFIFO(path); err != nil {
+			return &StartError{ID: c.ID, Path: path, Err: err, Fix: "make the directory writable"}
+		}
+		s, err := p.openStream(name, path, p.logs[min(i, len(p.logs)-1)])
+		if err != nil {
+			return err
+		}
+		p.streams = append(p.streams, s)
+		// For reading too: the child never meets a pipe without a reader.
+		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &StartError{ID: c.ID, Path: path, Err: err}
+		}
+		defer unix.Close(fd)
+		files[i+1] = uintptr(fd)
+	}
+	journal, err := p.rec.begin(dir)
+	if err != nil {
+		return &StartError{ID: c.ID, Path: recordPath(dir, c.ID), Err: cause(err), Fix: "make the directory writable"}
+	}
+	defer journal.Close()
+	fd := -1
+	pid, _, err := syscall.StartProcess(c.Path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{
+		Dir: c.Dir, Env: environ(c), Files: files[:],
+		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &fd},
+	})
+	if err != nil {
+		return err
+	}
+	s, err := readStat(pid)
+	if err == nil && fd < 0 {
+		err = ErrUnsupported
+	}
+	if err == nil {
+		p.identity = s.identity
+		err = p.pidfd(fd)
+	}
+	if err == nil {
+		err = put(journal, entry{Started: &p.identity})
+	}
+	if err != nil { // it is our child and not reaped: the pid is its own
+		unix.Kill(pid, unix.SIGKILL)
+		unix.Wait4(pid, nil, 0, nil)
+		return &StartError{ID: c.ID, Path: recordPath(dir, c.ID), Err: cause(err), Fix: "it was ended again: without a record it could not be found again"}
+	}
+	return nil
+}
+
+// undo removes what a failed start made.
+func (p *proc) undo() {
+	for _, name := range []string{Stdout, Stderr} {
+		os.Remove(p.rec.fifo(p.r.o.Dir, name))
+	}
+	os.Remove(recordPath(p.r.o.Dir, p.rec.ID))
+}
+
+func makeFIFO(path string) error {
+	err := unix.Mkfifo(path, 0o600)
+	if err == unix.ENOENT {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return cause(err)
+		}
+		err = unix.Mkfifo(path, 0o600)
+	}
+	if err == unix.EEXIST { // the same instance again
+		if err := os.Remove(path); err != nil {
+			return cause(err)
+		}
+		err = unix.Mkfifo(path, 0o600)
+	}
+	if err != nil {
+		return err // not nil: the interface holds an errno
+	}
+	return nil
+}
+
+// environ is a command's environment with its instance, which comes first: a scan
+// finds it at once.
+func environ(c process.Command) []string {
+	env := append(make([]string, 0, len(c.Env)+1), instanceVar+"="+c.Instance)
+	env = append(env, c.Env...)
+	return append(env[:1], slices.DeleteFunc(env[1:], func(v string) bool {
+		return strings.HasPrefix(v, instanceVar+"=")
+	})...)
+}
+
+// diagnose finds out what an error of fork or exec was about: neither says.
+func diagnose(c process.Command, err error) *StartError {
+	e := &StartError{ID: c.ID, Path: c.Path, Err: err}
+	if c.Dir != "" {
+		switch info, statErr := os.Stat(c.Dir); {
+		case errors.Is(statErr, fs.ErrNotExist):
+			e.Path, e.Err, e.Fix = c.Dir, errors.New("the working directory does not exist"), "make it, or correct process.workingDir"
+			return e
+		case statErr != nil:
+			e.Path, e.Err, e.Fix = c.Dir, cause(statErr), "correct process.workingDir"
+			return e
+		case !info.IsDir():
+			e.Path, e.Err, e.Fix = c.Dir, errors.New("the working directory is not a directory"), "correct process.workingDir"
+			return e
+		case unix.Access(c.Dir, unix.X_OK) != nil:
+			e.Path, e.Err, e.Fix = c.Dir, errors.New("no permission to enter the working directory"), "correct its permissions, or process.workingDir"
+			return e
+		}
+	}
+	info, statErr := os.Stat(c.Path)
+	switch {
+	case errors.Is(statErr, fs.ErrNotExist):
+		e.Err, e.Fix = errors.New("the executable does not exist"), "install it, or correct process.command"
+	case statErr != nil:
+		e.Err, e.Fix = cause(statErr), "correct process.command"
+	case info.IsDir():
+		e.Err, e.Fix = errors.New("it is a directory, not an executable"), "correct process.command"
+	case !info.Mode().IsRegular():
+		e.Err, e.Fix = errors.New("it is no regular file"), "correct process.command"
+	case info.Mode()&0o111 == 0:
+		e.Err, e.Fix = errors.New("the file is not executable"), "chmod +x it, or correct process.command"
+	case errors.Is(err, unix.ENOENT):
+		e.Err, e.Fix = fmt.Errorf("its interpreter %sdoes not exist", interpreter(c.Path)), "install the interpreter, or correct the file"
+	case errors.Is(err, unix.ENOEXEC):
+		e.Err, e.Fix = errors.New("it is no program for this machine, nor a script with a #! line"), "install the build for this platform"
+	case errors.Is(err, unix.E2BIG):
+		e.Fix = "shorten process.args or process.env"
+	case errors.Is(err, unix.EAGAIN):
+		e.Fix = "raise the limit of processes of this user"
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		e.Fix = "raise the limit of open files"
+	case errors.Is(err, unix.EACCES):
+		e.Fix = "correct the permissions of the file and of its directories"
+	}
+	return e
+}
+
+// interpreter returns the interpreter of a script's first line and a space.
+func interpreter(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, 256))
+	line, _, _ := bytes.Cut(b, []byte{'\n'})
+	if name, ok := bytes.CutPrefix(line, []byte("#!")); ok {
+		return strings.TrimSpace(string(name)) + " "
+	}
+	return "(a dynamic loader) "
+}
+
+// cause and pathOf take apart what package os returns.
+func cause(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func pathOf(err error, otherwise string) string {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Path
+	}
+	return otherwise
+}

@@ -1,0 +1,316 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"core.internal/shared/config"
+)
+
+// document checks JSON against the schema's types while it notes where every
+// value begins.
+type document struct {
+	file   string
+	data   []byte
+	dec    *jsontext.Decoder
+	places map[string]place // by field
+	errs   []error          // what is well-formed JSON but not of the schema
+	scalar string           // the last text or number read; empty after what was skipped
+}
+
+// decode reads one document. The returned places are complete where there is no
+// error.
+func decode(file string, data []byte) (Service, map[string]place, error) {
+	d := &document{
+		file: file, data: data, places: map[string]place{},
+		// Duplicates are reported here, with the member's path.
+		dec: jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)),
+	}
+	err := d.value("", reflect.TypeFor[Service](), rule{})
+	if err == nil {
+		end := int(d.dec.InputOffset())
+		if _, more := d.dec.ReadToken(); !errors.Is(more, io.EOF) {
+			rest := len(data[end:]) - len(bytes.TrimLeft(data[end:], " \t\r\n"))
+			err = d.fail(end+rest, "", "text after the end of the document", "one JSON object")
+		}
+	}
+	if err != nil {
+		return Service{}, nil, errors.Join(append(d.errs, err)...)
+	}
+	if len(d.errs) > 0 {
+		return Service{}, nil, errors.Join(d.errs...)
+	}
+	var s Service
+	if err := json.Unmarshal(data, &s); err != nil {
+		return Service{}, nil, &Error{File: file, Reason: err.Error()}
+	}
+	return s, d.places, nil
+}
+
+// fail makes an error about the value that begins at an offset.
+func (d *document) fail(offset int, path, reason, want string) *Error {
+	p := placeAt(d.data, offset)
+	return &Error{File: d.file, Line: p.line, Column: p.column, Field: path, Reason: reason, Want: want}
+}
+
+func (d *document) report(offset int, path, reason, want string) {
+	d.errs = append(d.errs, d.fail(offset, path, reason, want))
+}
+
+// syntax locates what the JSON decoder says; nothing can be read after it.
+func (d *document) syntax(path string, err error) error {
+	offset, reason := int(d.dec.InputOffset()), err.Error()
+	var s *jsontext.SyntacticError
+	if errors.As(err, &s) {
+		offset, reason = int(s.ByteOffset), s.Err.Error()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		offset, reason = len(d.data), "the file ends too early"
+		if len(bytes.TrimSpace(d.data)) == 0 {
+			return d.fail(offset, path, "the file is empty", "one JSON object")
+		}
+	}
+	return d.fail(offset, path, "malformed JSON: "+reason, "")
+}
+
+// value reads the value of one member. What it returns is a syntax error; what
+// is not of the schema is reported and skipped.
+func (d *document) value(path string, t reflect.Type, r rule) error {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	kind, found := wantedKind(t)
+	if got := d.dec.PeekKind(); got != kind && (kind != 't' || got != 'f') {
+		raw, err := d.dec.ReadValue()
+		if err != nil {
+			return d.syntax(path, err)
+		}
+		offset := int(d.dec.InputOffset()) - len(raw)
+		reason := "found " + describe(got)
+		if got == 'n' {
+			reason = "found null: leave the member out instead"
+		}
+		d.report(offset, path, reason, found)
+		d.scalar = ""
+		return nil
+	}
+	switch kind {
+	case '{':
+		if t.Kind() == reflect.Map {
+			return d.texts(path, r)
+		}
+		return d.object(path, t)
+	case '[':
+		return d.array(path, t, r)
+	}
+	raw, err := d.dec.ReadValue()
+	if err != nil {
+		return d.syntax(path, err)
+	}
+	offset := int(d.dec.InputOffset()) - len(raw)
+	d.places[path], d.scalar = placeAt(d.data, offset), string(raw)
+	switch t.Kind() {
+	case reflect.Int:
+		d.number(offset, path, string(raw), r)
+	case reflect.String, reflect.Int64:
+		text, err := jsontext.AppendUnquote(nil, raw)
+		if err != nil {
+			return d.syntax(path, err)
+		}
+		d.scalar = string(text)
+		d.text(offset, path, d.scalar, t, r)
+	}
+	return nil
+}
+
+// wantedKind is the kind of JSON that a Go type is written as, in words too.
+func wantedKind(t reflect.Type) (jsontext.Kind, string) {
+	switch {
+	case t == reflect.TypeFor[Duration]():
+		return '"', `a duration, as in "5s"`
+	case t.Kind() == reflect.String:
+		return '"', "a text"
+	case t.Kind() == reflect.Bool:
+		return 't', "true or false"
+	case t.Kind() == reflect.Int:
+		return '0', "a whole number"
+	case t.Kind() == reflect.Slice:
+		return '[', "an array"
+	}
+	return '{', "an object"
+}
+
+func describe(k jsontext.Kind) string {
+	return map[jsontext.Kind]string{
+		'n': "null", '{': "an object", '[': "an array", '"': "a text", '0': "a number", 't': "true", 'f': "false",
+	}[k]
+}
+
+func (d *document) number(offset int, path, raw string, r rule) {
+	n, err := strconv.Atoi(raw)
+	switch low, high := r.min, r.max; {
+	case err != nil:
+		d.report(offset, path, "found "+raw, "a whole number")
+	case low != nil && n < *low, high != nil && n > *high:
+		d.report(offset, path, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("%d to %d", *low, *high))
+	}
+}
+
+func (d *document) text(offset int, path, text string, t reflect.Type, r rule) {
+	if t == reflect.TypeFor[Duration]() {
+		if _, err := ParseDuration(text); err != nil {
+			d.report(offset, path, err.Error(), "")
+		}
+		return
+	}
+	if strings.ContainsRune(text, 0) {
+		d.report(offset, path, "the text has a NUL character", "text without it")
+		return
+	}
+	if len(r.enum) > 0 && !slices.Contains(r.enum, text) {
+		reason := fmt.Sprintf("unknown value %q", text)
+		if r.open {
+			reason = fmt.Sprintf("not supported yet: %q", text)
+		}
+		if near := config.Suggest(text, r.enum); near != "" && len(r.enum) > 1 {
+			reason += fmt.Sprintf(": did you mean %q?", near)
+		}
+		d.report(offset, path, reason, alternatives(r.enum))
+		return
+	}
+	if r.shape != "" && !r.placeholders {
+		if reason := shapes[r.shape].check(text); reason != "" {
+			d.report(offset, path, reason, shapes[r.shape].want)
+		}
+	}
+}
+
+// array reads a list and checks its elements.
+func (d *document) array(path string, t reflect.Type, r rule) error {
+	if _, err := d.dec.ReadToken(); err != nil {
+		return d.syntax(path, err)
+	}
+	begin := int(d.dec.InputOffset()) - 1
+	d.places[path] = placeAt(d.data, begin)
+	seen := map[string]string{}
+	n := 0
+	for ; d.dec.PeekKind() != ']'; n++ {
+		at := element(path, n)
+		if err := d.value(at, t.Elem(), r); err != nil {
+			return err
+		}
+		if r.unique {
+			if first, twice := seen[d.scalar]; twice {
+				d.errs = append(d.errs, located(d.file, d.places, at, fmt.Sprintf("%q is in the list already, as %s", d.scalar, first), "each once"))
+			} else if d.scalar != "" {
+				seen[d.scalar] = at
+			}
+		}
+	}
+	if _, err := d.dec.ReadToken(); err != nil {
+		return d.syntax(path, err)
+	}
+	switch {
+	case n < r.least:
+		d.report(begin, path, "the list is empty", fmt.Sprintf("%d or more", r.least))
+	case r.most > 0 && n > r.most:
+		d.report(begin, path, fmt.Sprintf("the list has %d elements", n), fmt.Sprintf("at most %d", r.most))
+	}
+	return nil
+}
+
+// members reads the members of an object; each is called with the name, its
+// path and where the name begins.
+func (d *document) members(path string, each func(name, at string, offset int) error) (begin int, present map[string]bool, err error) {
+	if _, err := d.dec.ReadToken(); err != nil {
+		return 0, nil, d.syntax(path, err)
+	}
+	begin = int(d.dec.InputOffset()) - 1
+	d.places[path] = placeAt(d.data, begin)
+	present = map[string]bool{}
+	for d.dec.PeekKind() != '}' {
+		raw, err := d.dec.ReadValue()
+		if err != nil {
+			return 0, nil, d.syntax(path, err)
+		}
+		offset := int(d.dec.InputOffset()) - len(raw)
+		unquoted, err := jsontext.AppendUnquote(nil, raw)
+		if err != nil {
+			return 0, nil, d.syntax(path, err)
+		}
+		name := string(unquoted)
+		at := below(path, name)
+		if present[name] {
+			d.report(offset, at, "the member is there twice", "each member once")
+			if err := d.dec.SkipValue(); err != nil {
+				return 0, nil, d.syntax(at, err)
+			}
+			continue
+		}
+		present[name] = true
+		if err := each(name, at, offset); err != nil {
+			return 0, nil, err
+		}
+	}
+	if _, err := d.dec.ReadToken(); err != nil {
+		return 0, nil, d.syntax(path, err)
+	}
+	return begin, present, nil
+}
+
+func (d *document) object(path string, t reflect.Type) error {
+	known := map[string]field{}
+	for _, m := range members(t) {
+		known[m.name] = m
+	}
+	begin, present, err := d.members(path, func(name, at string, offset int) error {
+		m, ok := known[name]
+		if ok {
+			return d.value(at, m.typ, m.rule)
+		}
+		names := slices.Sorted(maps.Keys(known))
+		if near := config.Suggest(name, names); near != "" {
+			d.report(offset, at, fmt.Sprintf("unknown member: did you mean %q?", near), "")
+		} else {
+			d.report(offset, at, "unknown member", alternatives(names))
+		}
+		if err := d.dec.SkipValue(); err != nil {
+			return d.syntax(at, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range members(t) {
+		if m.required && !present[m.name] {
+			_, want := wantedKind(m.typ)
+			if len(m.enum) > 0 {
+				want = alternatives(m.enum)
+			}
+			d.report(begin, below(path, m.name), "missing", want)
+		}
+	}
+	return nil
+}
+
+// texts reads an object that maps names to texts.
+func (d *document) texts(path string, r rule) error {
+	_, _, err := d.members(path, func(name, at string, offset int) error {
+		if reason := shapes[r.keys].check(name); reason != "" {
+			d.report(offset, at, reason, shapes[r.keys].want)
+		}
+		return d.value(at, reflect.TypeFor[string](), rule{})
+	})
+	return err
+}

@@ -1,0 +1,177 @@
+package spec
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// rule is what a spec tag demands of a member, for a list of each element:
+//
+//	enum=a|b      one of these texts
+//	open          a later build may know more of them
+//	default=x     what an absent member means
+//	min=1 max=9   bounds of a number
+//	least=1 most=2 bounds of a list's length
+//	unique        no element twice
+//	shape=name    a form that shapes has; after placeholders are replaced
+//	keys=name     the same for the names of a map
+//	placeholders  text in braces is replaced
+//	when=a:b|c    only where the sibling a is b or c
+//	must          and there it is required
+//	must=a:b|c    required where the sibling a is b or c
+type rule struct {
+	enum         []string
+	open         bool
+	def          string
+	min, max     *int
+	least, most  int // most 0: unbounded
+	unique       bool
+	shape, keys  string
+	placeholders bool
+	when, must   condition
+}
+
+// condition holds where a sibling has one of some values. The zero condition
+// never does.
+type condition struct {
+	sibling string
+	is      []string
+}
+
+func parseCondition(text string) condition {
+	sibling, values, _ := strings.Cut(text, ":")
+	return condition{sibling, strings.Split(values, "|")}
+}
+
+func (c condition) some() bool { return c.sibling != "" }
+
+// field is one member of an object of the schema.
+type field struct {
+	rule
+	name     string // in JSON
+	index    []int  // for reflect's FieldByIndex
+	typ      reflect.Type
+	required bool
+	owner    string // the Go struct that declares it
+	goName   string
+}
+
+// members lists what an object of type t may have, in declared order; members
+// of an embedded struct stand where it is embedded.
+func members(t reflect.Type) []field {
+	if known, ok := membersOf.Load(t); ok {
+		return known.([]field)
+	}
+	var list []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			for _, inner := range members(f.Type) {
+				inner.index = append([]int{i}, inner.index...)
+				list = append(list, inner)
+			}
+			continue
+		}
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		list = append(list, field{
+			rule: parseRule(f.Tag.Get("spec")), name: name, index: []int{i}, typ: f.Type,
+			required: !strings.Contains(options, "omit"), owner: t.Name(), goName: f.Name,
+		})
+	}
+	membersOf.Store(t, list)
+	return list
+}
+
+// membersOf remembers what members found: the types do not change.
+var membersOf sync.Map
+
+func parseRule(tag string) rule {
+	var r rule
+	for part := range strings.SplitSeq(tag, ";") {
+		key, value, _ := strings.Cut(part, "=")
+		switch key {
+		case "":
+		case "enum":
+			r.enum = strings.Split(value, "|")
+		case "open":
+			r.open = true
+		case "default":
+			r.def = value
+		case "min":
+			r.min = new(number(value))
+		case "max":
+			r.max = new(number(value))
+		case "least":
+			r.least = number(value)
+		case "most":
+			r.most = number(value)
+		case "unique":
+			r.unique = true
+		case "shape":
+			r.shape = value
+		case "keys":
+			r.keys = value
+		case "placeholders":
+			r.placeholders = true
+		case "when":
+			r.when = parseCondition(value)
+		case "must":
+			if r.must = r.when; value != "" {
+				r.must = parseCondition(value)
+			}
+		default:
+			panic(fmt.Sprintf("spec tag %q: unknown part %q", tag, part))
+		}
+	}
+	return r
+}
+
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		panic("spec tag: " + err.Error())
+	}
+	return n
+}
+
+// below names a member of the object at path; a name that is not plain is quoted.
+func below(path, name string) string {
+	if !plain.MatchString(name) {
+		return fmt.Sprintf("%s[%q]", path, name)
+	}
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9_$-]+$`)
+
+func element(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+
+// visit calls f for every member of the object v and of all objects below it,
+// whether it is set or not, parents first.
+func visit(v reflect.Value, path string, f func(parent reflect.Value, m field, v reflect.Value, path string)) {
+	for _, m := range members(v.Type()) {
+		member, at := v.FieldByIndex(m.index), below(path, m.name)
+		f(v, m, member, at)
+		switch member.Kind() {
+		case reflect.Struct:
+			visit(member, at, f)
+		case reflect.Pointer:
+			if !member.IsNil() {
+				visit(member.Elem(), at, f)
+			}
+		case reflect.Slice:
+			for i := range member.Len() {
+				if e := member.Index(i); e.Kind() == reflect.Struct {
+					visit(e, element(at, i), f)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"core.internal/shared/config"
+	"core.internal/shared/events"
+)
+
+// Vars are the values of placeholders. The directories are absolute.
+type Vars struct {
+	Bin       string         // {shared.dep.bin}: installed binaries
+	ConfigDir string         // {shared.config.dir}: the service's own files
+	DataDir   string         // {shared.config.dataDir}
+	LogDir    string         // {shared.log.dir}
+	Node      events.Node    // {node.name}
+	Ports     map[string]int // {ports.<name>}: numbers for those that the spec leaves open
+	Env       []string       // {env.NAME}: the supervisor's environment, as NAME=value
+}
+
+// scope finds the values of one service's placeholders.
+type scope struct {
+	service Service
+	vars    Vars
+	// trial: only the form is of interest. Values that are not known yet are
+	// made up, and made says that it happened to a text that may be anything.
+	trial bool
+	made  bool
+}
+
+// known lists the placeholders of the service, sorted.
+func (c *scope) known() []string {
+	names := []string{"env.NAME", "node.name", "shared.config.dataDir", "shared.config.dir", "shared.dep.bin", "shared.log.dir"}
+	if c.service.Dep != nil && c.service.Dep.Version != "" {
+		names = append(names, "shared.dep.version")
+	}
+	for _, p := range c.service.AllPorts() {
+		names = append(names, "ports."+p.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// value is the value of one placeholder.
+func (c *scope) value(name string) (string, *Error) {
+	if variable, ok := strings.CutPrefix(name, "env."); ok {
+		return c.variable(variable)
+	}
+	if port, ok := strings.CutPrefix(name, "ports."); ok && slices.Contains(c.known(), name) {
+		return c.port(port)
+	}
+	values := map[string]string{
+		"node.name": string(c.vars.Node), "shared.dep.bin": c.vars.Bin, "shared.config.dir": c.vars.ConfigDir,
+		"shared.config.dataDir": c.vars.DataDir, "shared.log.dir": c.vars.LogDir,
+	}
+	if c.service.Dep != nil {
+		values["shared.dep.version"] = c.service.Dep.Version
+	}
+	value, ok := values[name]
+	switch {
+	case ok && value != "":
+		return value, nil
+	case ok && slices.Contains(c.known(), name):
+		return "", &Error{Reason: fmt.Sprintf("placeholder {%s} has no value here", name)}
+	case name == "shared.dep.version":
+		return "", &Error{Reason: "placeholder {shared.dep.version}: the spec has no dep.version"}
+	}
+	reason := fmt.Sprintf("unknown placeholder {%s}", shorten(name))
+	if near := config.Suggest(name, c.known()); near != "" {
+		reason += fmt.Sprintf(": did you mean {%s}?", near)
+	}
+	return "", &Error{Reason: reason, Want: "one of {" + strings.Join(c.known(), "}, {") + "}"}
+}
+
+func (c *scope) variable(name string) (string, *Error) {
+	if shapes["variable"].check(name) != "" {
+		return "", &Error{Reason: fmt.Sprintf("placeholder {env.%s}", shorten(name)), Want: shapes["variable"].want}
+	}
+	if c.trial {
+		c.made = true
+		return "x", nil
+	}
+	// As for a process, the last of several wins.
+	for _, kv := range slices.Backward(c.vars.Env) {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value, nil
+		}
+	}
+	return "", &Error{Reason: fmt.Sprintf("placeholder {env.%s}: the variable %s is not set", name, name)}
+}
+
+func (c *scope) port(name string) (string, *Error) {
+	n := c.vars.Ports[name]
+	for _, p := range c.service.AllPorts() {
+		if p.Name == name && n == 0 {
+			n = p.Port.Port
+		}
+	}
+	if n == 0 && c.trial {
+		n = 1
+	}
+	if n == 0 {
+		return "", &Error{Reason: fmt.Sprintf("placeholder {ports.%s}: the port has no number yet", name)}
+	}
+	return strconv.Itoa(n), nil
+}
+
+// expand replaces the placeholders of a text. "{{" stands for "{".
+func expand(text string, value func(name string) (string, *Error)) (string, *Error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		if after, ok := strings.CutPrefix(rest, "{"); ok {
+			b.WriteByte('{')
+			text = after
+			continue
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed || name == "" || strings.ContainsAny(name, "{\"' \t\n") {
+			return "", &Error{
+				Reason: fmt.Sprintf("%q is no placeholder", shorten("{"+rest)),
+				Want:   `a name in braces, as in {ports.primary}, or "{{" for a brace`,
+			}
+		}
+		v, err := value(name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(v)
+		text = after
+	}
+}

@@ -1,0 +1,116 @@
+package spec
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+)
+
+// Resolve returns a copy with every default set and every placeholder replaced.
+// Ports have the numbers of vars, templates are absolute paths. What cannot be
+// resolved, or resolves to something that cannot be used, is an [*Error] for
+// each such value, joined.
+func (s Located) Resolve(v Vars) (Located, error) {
+	return s.resolve(&scope{service: s.WithDefaults(), vars: v})
+}
+
+func (s Located) resolve(c *scope) (Located, error) {
+	s.Service = c.service.clone()
+	var errs []error
+	text := func(at string, m field, value string) string {
+		c.made = false
+		result, err := expand(value, c.value)
+		if err != nil {
+			errs = append(errs, s.Errorf(at, err.Want, "%s", err.Reason))
+			return value
+		}
+		if c.made {
+			return result
+		}
+		reason, want := "", ""
+		if m.shape != "" {
+			reason, want = shapes[m.shape].check(result), shapes[m.shape].want
+		}
+		if m.owner == "Health" && m.name == "endpoint" {
+			reason, want = s.Health.rejectEndpoint(result)
+		}
+		if reason != "" {
+			errs = append(errs, s.Errorf(at, want, "%s", reason))
+		}
+		return result
+	}
+	visit(reflect.ValueOf(&s.Service).Elem(), "", func(_ reflect.Value, m field, v reflect.Value, at string) {
+		if !m.placeholders {
+			return
+		}
+		switch v.Kind() {
+		case reflect.String:
+			if v.Len() > 0 || s.has(at) {
+				v.SetString(text(at, m, v.String()))
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				v.Index(i).SetString(text(element(at, i), m, v.Index(i).String()))
+			}
+		case reflect.Map:
+			for _, name := range slices.Sorted(maps.Keys(v.Interface().(map[string]string))) {
+				key := reflect.ValueOf(name)
+				v.SetMapIndex(key, reflect.ValueOf(text(below(at, name), m, v.MapIndex(key).String())))
+			}
+		}
+	})
+	if len(errs) > 0 {
+		return Located{}, errors.Join(errs...)
+	}
+	s.fixPorts(c.vars.Ports)
+	for i, e := range s.Process.Ensure {
+		if e.Template != "" {
+			s.Process.Ensure[i].Template = filepath.Join(s.Dir, e.Template)
+		}
+	}
+	return s, nil
+}
+
+// Render replaces the placeholders of a template's content. Errors name the
+// template's line.
+func (s Located) Render(file string, content []byte, v Vars) ([]byte, error) {
+	c := &scope{service: s.Service, vars: v}
+	var out bytes.Buffer
+	var errs []error
+	n := 0
+	for line := range bytes.Lines(content) {
+		n++
+		text, err := expand(string(line), c.value)
+		if err != nil {
+			err.File, err.Line, err.Column = file, n, 1
+			errs = append(errs, err)
+		}
+		out.WriteString(text)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return out.Bytes(), nil
+}
+
+// fixPorts gives ports the numbers that they have on the node.
+func (s *Located) fixPorts(numbers map[string]int) {
+	if n := numbers[PrimaryPort]; n > 0 && s.Ports.Primary != nil {
+		s.Ports.Primary.Port = n
+	}
+	for i := range s.Ports.Additional {
+		if n := numbers[s.Ports.Additional[i].Name]; n > 0 {
+			s.Ports.Additional[i].Port.Port = n
+		}
+	}
+}
+
+func (h Health) rejectEndpoint(text string) (reason, want string) {
+	if h.Type == HealthTCP {
+		return rejectAddress(text), shapes["address"].want
+	}
+	return rejectURL(text), urlWant
+}

@@ -1,0 +1,177 @@
+package spec
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"core.internal/shared/events"
+)
+
+// shape is a form that a text must have.
+type shape struct {
+	pattern string // for the JSON Schema; empty where a pattern cannot say it
+	want    string
+	reject  func(text string) string // the reason, or empty; nil: the pattern decides
+}
+
+// check returns why a text does not have the form, or nothing.
+func (s shape) check(text string) string {
+	if s.reject != nil {
+		return s.reject(text)
+	}
+	if compiled[s.pattern].MatchString(text) {
+		return ""
+	}
+	if text == "" {
+		return "empty"
+	}
+	return fmt.Sprintf("found %q", shorten(text))
+}
+
+func shorten(text string) string {
+	if r := []rune(text); len(r) > 64 {
+		return string(r[:64]) + "…"
+	}
+	return text
+}
+
+const (
+	idPattern    = `^[a-z][A-Za-z0-9_-]{0,63}$`
+	tokenPattern = `^[A-Za-z0-9_-]{1,64}$`
+)
+
+var (
+	idForm    = regexp.MustCompile(idPattern)
+	tokenForm = regexp.MustCompile(tokenPattern)
+)
+
+// shapes are the forms that spec tags name.
+var shapes = map[string]shape{
+	"id":         {pattern: idPattern, want: idWant, reject: rejectID},
+	"token":      {pattern: tokenPattern, want: "1 to 64 letters, digits, '-' or '_'"},
+	"port":       {pattern: tokenPattern, want: "1 to 64 letters, digits, '-' or '_', but not \"primary\"", reject: rejectPort},
+	"dependency": {pattern: `^([a-z][A-Za-z0-9_-]{0,63}|core\.(bus|edge|controller|pipelines))$`, want: "the id of a service, or " + alternatives(Platform())},
+	"line":       {pattern: `^[^\x00-\x1f\x7f-\x9f]*$`, want: "text without line breaks and control characters"},
+	"icon":       {pattern: `^[^\x00-\x1f\x7f-\x9f]{0,16}$`, want: "at most 16 characters, none of them a control character"},
+	"file":       {pattern: `^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$`, want: "a file name of letters, digits, '.', '_', '+' or '-'"},
+	"variable":   {pattern: `^[A-Za-z_][A-Za-z0-9_]*$`, want: "the name of a variable: letters, digits and '_', no digit first"},
+	"path":       {pattern: `^/[^\x00-\x20\x7f]*$`, want: `a path that begins with "/"`},
+	"local":      {want: "a file below the spec's directory, as a relative path", reject: rejectLocal},
+	"absolute":   {want: "an absolute path, as in {shared.config.dir}/x.conf", reject: rejectRelative},
+	"command":    {want: "an absolute path, or a command on PATH without a slash", reject: rejectCommand},
+	"address":    {want: "host:port, as in 127.0.0.1:{ports.primary}", reject: rejectAddress},
+	"match":      {pattern: "^(host|path)\\( *`[^`]+`( *, *`[^`]+`)* *\\)$", want: "host(`a`, `b`) or path(`/x/*`)", reject: rejectMatch},
+}
+
+// compiled has the patterns of those shapes that nothing else decides.
+var compiled = func() map[string]*regexp.Regexp {
+	m := map[string]*regexp.Regexp{}
+	for _, s := range shapes {
+		if s.reject == nil {
+			m[s.pattern] = regexp.MustCompile(s.pattern)
+		}
+	}
+	return m
+}()
+
+const idWant = "a lower-case letter, then up to 63 letters, digits, '-' or '_'"
+
+// platformSources are names under which the platform itself speaks, and "node",
+// the entity of requests about all of it.
+func platformSources() []string {
+	names := []string{string(events.Launcher), string(events.Operator), string(events.NodeEntity)}
+	for _, d := range events.Daemons() {
+		names = append(names, string(d))
+	}
+	return names
+}
+
+func rejectID(text string) string {
+	switch {
+	case text == "":
+		return "empty"
+	case !idForm.MatchString(text):
+		return fmt.Sprintf("found %q", shorten(text))
+	case slices.Contains(platformSources(), text), events.Reserved(text):
+		return fmt.Sprintf("%q belongs to the platform: choose another name", text)
+	}
+	return ""
+}
+
+func rejectPort(text string) string {
+	if text == PrimaryPort || !tokenForm.MatchString(text) {
+		return fmt.Sprintf("found %q", shorten(text))
+	}
+	return ""
+}
+
+func rejectLocal(text string) string {
+	if text == "" {
+		return "empty"
+	}
+	if !filepath.IsLocal(text) {
+		return fmt.Sprintf("found %q", shorten(text))
+	}
+	return ""
+}
+
+func rejectRelative(text string) string {
+	if text == "" {
+		return "empty"
+	}
+	if !filepath.IsAbs(text) {
+		return fmt.Sprintf("%q is a relative path", shorten(text))
+	}
+	return ""
+}
+
+func rejectCommand(text string) string {
+	switch {
+	case text == "":
+		return "empty"
+	case !filepath.IsAbs(text) && strings.ContainsRune(text, filepath.Separator):
+		return fmt.Sprintf("%q is a relative path", shorten(text))
+	}
+	return ""
+}
+
+func rejectAddress(text string) string {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || host == "" || strings.ContainsAny(host, " /\\@?#") {
+		return fmt.Sprintf("found %q", shorten(text))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Sprintf("%q has no port from 1 to 65535", shorten(text))
+	}
+	return ""
+}
+
+// rejectURL is for an HTTP endpoint.
+func rejectURL(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return fmt.Sprintf("found %q", shorten(text))
+	case u.User != nil:
+		return "the URL has a user or a password"
+	case u.Port() != "" && rejectAddress(u.Host) != "":
+		return rejectAddress(u.Host)
+	}
+	return ""
+}
+
+const urlWant = "a URL, as in http://127.0.0.1:{ports.primary}/health"
+
+func rejectMatch(text string) string {
+	_, err := parseMatch(text)
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}

@@ -1,0 +1,216 @@
+package spec
+
+// ServiceID names a service: it is one token of a subject and begins with a
+// lower-case letter.
+type ServiceID string
+
+// The comments of these types are the generated reference, and the spec tags are
+// what Parse and the JSON Schema demand of a value; see rule. A member whose
+// JSON tag omits nothing is required.
+
+// Service is one service as its JSON document describes it.
+type Service struct {
+	// Unique name on the node: a lower-case letter, then letters, digits, '-' or '_'.
+	ID ServiceID `json:"id" spec:"shape=id"`
+	// Name shown to people; the id if empty.
+	DisplayName string `json:"displayName,omitempty" spec:"shape=line"`
+	// One sentence on what the service does.
+	Description string `json:"description,omitempty" spec:"shape=line"`
+	// One emoji or short text shown beside the name.
+	Icon string `json:"icon,omitempty" spec:"shape=icon"`
+	// Whether the boot fails when this service does not become healthy.
+	Required bool `json:"required,omitempty"`
+	// Where the binary comes from; nothing is installed if absent.
+	Dep *Dep `json:"dep,omitempty"`
+	// What to run.
+	Process Process `json:"process"`
+	// Ports the service listens on.
+	Ports Ports `json:"ports,omitzero"`
+	// Where its output goes.
+	Logging Logging `json:"logging,omitzero"`
+	// How to know that it works.
+	Health Health `json:"health,omitzero"`
+	// How the edge exposes it over HTTP.
+	Caddy Caddy `json:"caddy,omitzero"`
+	// Services that must be healthy first, or stages: "core.bus", "core.edge", "core.controller", "core.pipelines".
+	Dependencies []string `json:"dependencies,omitempty" spec:"shape=dependency;unique"`
+	// Profiles that enable the service by default.
+	Profiles []string `json:"profiles,omitempty" spec:"shape=token;unique"`
+}
+
+// Dep says how the service's binary gets onto the machine.
+type Dep struct {
+	// Name of the installed binary.
+	Name string `json:"name" spec:"shape=file"`
+	// Version to install.
+	Version string `json:"version,omitempty" spec:"shape=line"`
+	// Where it comes from. This build knows "go-build" (a package of this workspace) and "system" (found on PATH); the others are not supported yet.
+	Source Source `json:"source" spec:"enum=go-build|system|github-release|http|file|go-install|oci"`
+	// What to install: for go-build the package path, for system the command (the name if empty).
+	Asset string `json:"asset,omitempty" spec:"shape=line;must=source:go-build"`
+}
+
+// Source is where a dependency comes from.
+type Source string
+
+// The sources of the schema.
+const (
+	SourceGoBuild       Source = "go-build"
+	SourceSystem        Source = "system"
+	SourceGitHubRelease Source = "github-release"
+	SourceHTTP          Source = "http"
+	SourceFile          Source = "file"
+	SourceGoInstall     Source = "go-install"
+	SourceOCI           Source = "oci"
+)
+
+// Process says what runs.
+type Process struct {
+	// Executable, absolute or looked up on PATH.
+	Command string `json:"command" spec:"placeholders;shape=command"`
+	// Arguments.
+	Args []string `json:"args,omitempty" spec:"placeholders"`
+	// Environment beside what every service gets.
+	Env map[string]string `json:"env,omitempty" spec:"placeholders;keys=variable"`
+	// Directory the process starts in; the service's data directory if empty.
+	WorkingDir string `json:"workingDir,omitempty" spec:"placeholders;shape=absolute"`
+	// After which exits it is started again.
+	RestartPolicy RestartPolicy `json:"restartPolicy,omitempty" spec:"enum=always|on-failure|never;default=on-failure"`
+	// What must be in place before it starts, done in order.
+	Ensure []Ensure `json:"ensure,omitempty"`
+}
+
+// RestartPolicy says after which exits a process is started again.
+type RestartPolicy string
+
+// Restart policies.
+const (
+	RestartAlways    RestartPolicy = "always"
+	RestartOnFailure RestartPolicy = "on-failure"
+	RestartNever     RestartPolicy = "never"
+)
+
+// Ensure is one idempotent preparation.
+type Ensure struct {
+	// What to do: write a file from a template, or make a directory.
+	Type EnsureType `json:"type" spec:"enum=template|mkdir;open"`
+	// For template: the source, relative to the spec's directory.
+	Template string `json:"template,omitempty" spec:"shape=local;when=type:template;must"`
+	// For template: the file to write.
+	Target string `json:"target,omitempty" spec:"placeholders;shape=absolute;when=type:template;must"`
+	// For mkdir: the directory.
+	Path string `json:"path,omitempty" spec:"placeholders;shape=absolute;when=type:mkdir;must"`
+}
+
+// EnsureType is a kind of preparation.
+type EnsureType string
+
+// Preparations.
+const (
+	EnsureTemplate EnsureType = "template"
+	EnsureMkdir    EnsureType = "mkdir"
+)
+
+// Ports are the ports a service listens on.
+type Ports struct {
+	// The main port, {ports.primary} in placeholders.
+	Primary *Port `json:"primary,omitempty"`
+	// Further ports, {ports.<name>} in placeholders.
+	Additional []NamedPort `json:"additional,omitempty"`
+}
+
+// Port is one port on the loopback address.
+type Port struct {
+	// Number from 1 to 65535, or 0 for any free port.
+	Port int `json:"port" spec:"min=0;max=65535"`
+	// What is spoken there.
+	Protocol string `json:"protocol,omitempty" spec:"enum=tcp|udp|http|https|grpc;default=tcp"`
+}
+
+// NamedPort is an additional port.
+type NamedPort struct {
+	// Name, unique within the service.
+	Name string `json:"name" spec:"shape=port"`
+	Port
+}
+
+// Logging says where the output goes.
+type Logging struct {
+	// Who writes the files.
+	Provider string `json:"provider,omitempty" spec:"enum=shared/log;default=shared/log"`
+	// File for standard output; a file named after the service if empty.
+	Stdout string `json:"stdout,omitempty" spec:"placeholders;shape=absolute"`
+	// File for standard error; the same as for standard output if empty.
+	Stderr string `json:"stderr,omitempty" spec:"placeholders;shape=absolute"`
+	// How the service writes its lines.
+	Format string `json:"format,omitempty" spec:"enum=json|text;default=text"`
+	// How long rotated files are kept, as in "7d" or "12h".
+	Retention Duration `json:"retention,omitempty"`
+}
+
+// Health is the check that makes a service healthy.
+type Health struct {
+	// How it is asked; a service without a check is healthy while it runs.
+	Type HealthType `json:"type,omitempty" spec:"enum=http|tcp|exec|none;default=none"`
+	// Time between checks.
+	Interval Duration `json:"interval,omitempty" spec:"default=5s"`
+	// Time one check may take.
+	Timeout Duration `json:"timeout,omitempty" spec:"default=3s"`
+	// For http a URL, for tcp host:port; the primary port if empty.
+	Endpoint string `json:"endpoint,omitempty" spec:"placeholders;when=type:http|tcp"`
+	// For http: statuses that are healthy; any 2xx if empty.
+	ExpectedStatus []int `json:"expectedStatus,omitempty" spec:"min=100;max=599;unique;when=type:http"`
+	// For exec: command and arguments; exit status 0 is healthy.
+	Command []string `json:"command,omitempty" spec:"placeholders;least=1;when=type:exec;must"`
+	// How long after a start failures do not count.
+	StartPeriod Duration `json:"startPeriod,omitempty" spec:"default=30s"`
+	// Failures in a row that make it unhealthy.
+	FailureThreshold int `json:"failureThreshold,omitempty" spec:"min=0;max=1000;default=3"`
+}
+
+// HealthType is a kind of check.
+type HealthType string
+
+// Health checks.
+const (
+	HealthHTTP HealthType = "http"
+	HealthTCP  HealthType = "tcp"
+	HealthExec HealthType = "exec"
+	HealthNone HealthType = "none"
+)
+
+// Caddy is a service's exposure over HTTP.
+type Caddy struct {
+	// Whether the edge forwards requests to the service.
+	Expose bool `json:"expose,omitempty"`
+	// Routes; <id>.localhost to the primary port if none.
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// Route is one route of the edge.
+type Route struct {
+	// Matchers that all must hold, at most one of each: host(`a`, `b`), where "*." may stand for one label in front, and path(`/x/*`), which is about how a path begins. None matches every request.
+	Match []string `json:"match,omitempty" spec:"shape=match"`
+	// Handlers; exactly one, a reverse_proxy.
+	Handle []Handler `json:"handle" spec:"least=1;most=1"`
+}
+
+// Handler is what the edge does with a request.
+type Handler struct {
+	// What is done.
+	Handler string `json:"handler" spec:"enum=reverse_proxy"`
+	// Addresses as host:port; the primary port if empty.
+	Upstreams []string `json:"upstreams,omitempty" spec:"placeholders;shape=address;unique"`
+	// Active check by the edge.
+	HealthCheck *HealthCheck `json:"health_check,omitempty"`
+}
+
+// HealthCheck is an active check of upstreams by the edge.
+type HealthCheck struct {
+	// Path requested.
+	Path string `json:"path" spec:"shape=path"`
+	// Time between checks.
+	Interval Duration `json:"interval,omitempty" spec:"default=5s"`
+	// Time one check may take.
+	Timeout Duration `json:"timeout,omitempty" spec:"default=2s"`
+}

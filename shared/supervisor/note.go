@@ -1,0 +1,42 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/process/health"
+)
+
+// note is what a supervisor needs to go on with an instance that an earlier one
+// started. The runner keeps it with its record of the process.
+type note struct {
+	Restarts int            `json:"restarts"`
+	Request  events.ID      `json:"request,omitempty"`
+	Ports    []events.Port  `json:"ports,omitempty"`
+	Routes   []events.Route `json:"routes,omitempty"`
+	Check    health.Check   `json:"check"`
+}
+
+func (n note) encode() (string, error) {
+	b, err := json.Marshal(n)
+	if err != nil {
+		return "", fmt.Errorf("encode the note for an instance: %w", err)
+	}
+	return string(b), nil
+}
+
+// noteOf returns the note of an adopted instance; the zero one where its runner
+// keeps none.
+func noteOf(p process.Process) (note, error) {
+	r, ok := p.(process.Recorded)
+	if !ok {
+		return note{}, nil
+	}
+	var n note
+	if err := json.Unmarshal([]byte(r.Note()), &n); err != nil {
+		return note{}, fmt.Errorf("read the note of instance %s: %w", p.Instance(), err)
+	}
+	return n, nil
+}

@@ -1,0 +1,255 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"core.internal/shared/controller"
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+)
+
+// found is what a runner knows of a service from before.
+type found struct {
+	running process.Process // adopted; nil if none
+	ended   process.Process // nil if none
+}
+
+// Register makes services known, in dependency order, and takes over those that
+// run already. It returns when that has been stated. A service that was
+// registered before has the new spec from its next start on.
+func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
+	finds := make(map[events.Entity]found, len(specs))
+	for _, l := range specs {
+		f, err := s.find(ctx, string(l.ID))
+		if err != nil {
+			return fmt.Errorf("register %s: %w", l.ID, err)
+		}
+		finds[events.Entity(l.ID)] = f
+	}
+	return s.do(ctx, func() {
+		for _, l := range inOrder(specs) {
+			s.register(l, finds[events.Entity(l.ID)])
+		}
+		s.sort()
+	})
+}
+
+func (s *Supervisor) find(ctx context.Context, id string) (found, error) {
+	p, err := s.opt.Runner.Adopt(ctx, id)
+	if err != nil || p != nil {
+		return found{running: p}, err
+	}
+	if f, ok := s.opt.Runner.(process.Finder); ok {
+		return found{ended: f.Ended(id)}, nil
+	}
+	return found{}, nil
+}
+
+// register is one service's Register, in Run's goroutine.
+func (s *Supervisor) register(l spec.Located, f found) {
+	id := events.Entity(l.ID)
+	u, known := s.byID[id]
+	if !known {
+		u = &unit{id: id, state: state.ServiceIdle, health: state.HealthUnknown, stopped: true}
+		s.byID[id] = u
+		s.units = append(s.units, u)
+	}
+	u.spec, u.deps, u.policy, u.unusable = l, l.Dependencies, s.opt.Policy(l), ""
+	if err := s.opt.Usable(l); err != nil {
+		u.unusable = err.Error()
+	}
+	s.state(u, events.ServiceRegistered{
+		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,
+		Dependencies: l.Dependencies, Profiles: l.Profiles, Routes: l.PublicRoutes(),
+	})
+	if known {
+		return
+	}
+	prior, had := s.before(id)
+	u.desired = s.opt.Want(l)
+	if f.running != nil && !(had && prior.Instance == f.running.Instance()) {
+		u.desired.Running = true // it runs because somebody wanted it
+	}
+	if u.desired != (events.ServiceDesired{}) || had && prior.Desired != u.desired {
+		s.state(u, u.desired)
+	}
+	switch {
+	case f.running != nil:
+		s.adopt(u, f.running, prior)
+	case had:
+		s.recall(u, prior, f.ended)
+	}
+}
+
+func nameOf(l spec.Located) string {
+	if l.DisplayName != "" {
+		return l.DisplayName
+	}
+	return string(l.ID)
+}
+
+// before is what was known of a service when this supervisor began.
+func (s *Supervisor) before(id events.Entity) (state.Service, bool) {
+	if s.opt.Prior == nil {
+		return state.Service{}, false
+	}
+	v, ok := s.mine(*s.opt.Prior)[id]
+	return v, ok
+}
+
+// adopt takes over a process that runs.
+func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
+	n, err := noteOf(p)
+	if err != nil {
+		s.opt.Log.Warn("a service was adopted without what is known of it: its ports and health check come back with its next start",
+			"service", u.id, "pid", p.PID(), "error", err)
+	}
+	u.proc, u.instance, u.state, u.launched = p, p.Instance(), state.ServiceRunning, true
+	u.restarts, u.answered, u.kept = n.Restarts, n.Request, n.Ports
+	u.built = Built{Ports: n.Ports, Routes: n.Routes, Check: n.Check}
+	healthy := prior.Instance == u.instance && prior.Health == state.HealthHealthy
+	if healthy {
+		u.health, u.since = state.HealthHealthy, prior.HealthyAt
+	}
+	s.watch(u, p)
+	s.state(u, events.ServiceStarted{
+		Instance: u.instance, PID: p.PID(), Restarts: u.restarts, Ports: n.Ports, Routes: n.Routes, Adopted: true, Restart: u.answered,
+	})
+	s.opt.Log.Info("service adopted", "service", u.id, "pid", p.PID())
+	s.check(u, healthy)
+}
+
+// recall goes on from what was known of a service that does not run.
+func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process) {
+	u.kept = prior.Ports
+	if s.opt.Resume {
+		u.restarts, u.answered = prior.Restarts, prior.Answers
+		u.launched = prior.LastExit != nil || prior.Alive()
+	}
+	switch {
+	case prior.Alive():
+		exit := process.Exit{Code: -1, Unknown: true}
+		if ended != nil && ended.Instance() == prior.Instance {
+			exit = ended.Exit()
+		}
+		expected := prior.State == state.ServiceStopping
+		fact := events.ServiceExited{
+			Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
+			Expected: expected, LastLines: exit.LastLines,
+		}
+		u.state, u.lastLines = state.ServiceExited, exit.LastLines
+		if s.opt.Resume {
+			u.history = u.policy.Record(u.history, process.End{
+				At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: expected,
+			})
+		}
+		u.cause = s.state(u, fact).ID
+	case !s.opt.Resume && prior.State != state.ServiceIdle && prior.State != state.ServiceStopped:
+		u.state = state.ServiceExited // a new boot begins anew
+	default:
+		u.state = prior.State
+		if prior.State == state.ServiceFailed || prior.State == state.ServiceCompleted {
+			u.answered = u.desired.Restart
+		}
+	}
+}
+
+// Orphans ends what an earlier supervisor left running though no spec of it is
+// registered, and unregisters what is known from before without one. It is
+// called once everything has been registered.
+func (s *Supervisor) Orphans(ctx context.Context) error {
+	var ids []string
+	if f, ok := s.opt.Runner.(process.Finder); ok {
+		recorded, err := f.Recorded()
+		if err != nil {
+			return fmt.Errorf("look for processes whose spec is gone: %w", err)
+		}
+		ids = recorded
+	}
+	if s.opt.Prior != nil {
+		for _, v := range state.Sorted(s.mine(*s.opt.Prior)) {
+			ids = append(ids, string(v.ID))
+		}
+	}
+	slices.Sort(ids)
+	var known map[events.Entity]bool
+	err := s.do(ctx, func() {
+		known = make(map[events.Entity]bool, len(s.units))
+		for id := range s.byID {
+			known[id] = true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Compact(ids) {
+		if known[events.Entity(id)] {
+			continue
+		}
+		f, err := s.find(ctx, id)
+		if err != nil {
+			return fmt.Errorf("look for processes whose spec is gone: %w", err)
+		}
+		if err := s.do(ctx, func() { s.orphan(events.Entity(id), f.running) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Supervisor) orphan(id events.Entity, running process.Process) {
+	if s.byID[id] != nil {
+		return
+	}
+	u := &unit{id: id, gone: true, health: state.HealthUnknown, stopped: true, policy: process.DefaultPolicy(spec.RestartNever)}
+	s.byID[id] = u
+	s.units = append(s.units, u)
+	if running == nil {
+		s.forget(u)
+		return
+	}
+	prior, _ := s.before(id)
+	s.adopt(u, running, prior)
+	s.sort()
+}
+
+// forget unregisters a unit of which nothing is left.
+func (s *Supervisor) forget(u *unit) {
+	if f, ok := s.opt.Runner.(process.Finder); ok {
+		if err := f.Forget(string(u.id)); err != nil {
+			s.opt.Log.Warn("forgetting a service", "service", u.id, "error", err)
+		}
+	}
+	s.state(u, events.ServiceUnregistered{})
+	delete(s.byID, u.id)
+	s.units = slices.DeleteFunc(s.units, func(v *unit) bool { return v == u })
+}
+
+// sort puts the units into dependency order.
+func (s *Supervisor) sort() {
+	in := make([]controller.Input, len(s.units))
+	for i, u := range s.units {
+		in[i] = controller.Input{ID: string(u.id), Dependencies: u.deps}
+	}
+	for i, x := range controller.Order(in) {
+		s.units[i] = s.byID[events.Entity(x.ID)]
+	}
+}
+
+func inOrder(specs []spec.Located) []spec.Located {
+	byID := make(map[string]spec.Located, len(specs))
+	in := make([]controller.Input, len(specs))
+	for i, l := range specs {
+		byID[string(l.ID)] = l
+		in[i] = controller.Input{ID: string(l.ID), Dependencies: l.Dependencies}
+	}
+	out := make([]spec.Located, len(specs))
+	for i, x := range controller.Order(in) {
+		out[i] = byID[x.ID]
+	}
+	return out
+}

@@ -1,0 +1,177 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"core.internal/shared/controller"
+	"core.internal/shared/events"
+	"core.internal/shared/state"
+)
+
+// lastResort is how long a killed process may take to be gone before Run gives
+// up on it.
+const lastResort = 5 * time.Second
+
+// Run supervises until ctx ends, then stops everything in reverse order, kills
+// what is left after [Options.StopTimeout], and returns when all is gone. It
+// returns nil then, and an error only where something could not be ended.
+func (s *Supervisor) Run(ctx context.Context) error {
+	s.life, s.kill = context.WithCancel(context.WithoutCancel(ctx))
+	probing, stopProbing := context.WithCancel(s.life)
+	var probes sync.WaitGroup
+	probes.Go(func() { s.prober.Run(probing) })
+	err := s.loop(ctx)
+	s.mail.close()
+	s.kill()
+	stopProbing()
+	probes.Wait()
+	if err == nil {
+		s.work.Wait()
+	}
+	close(s.ended)
+	return err
+}
+
+func (s *Supervisor) loop(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	asked := ctx.Done()
+	var deadline <-chan time.Time
+	killed := false
+	var batch []func()
+	for {
+		select {
+		case <-s.mail.ready:
+		case <-timer.C:
+		case <-asked:
+			asked = nil
+			if s.draining == "" {
+				s.draining = fmt.Sprintf("%s ends", s.opt.Source)
+			}
+			deadline = time.After(s.opt.StopTimeout)
+		case <-deadline:
+			if killed {
+				return fmt.Errorf("stop everything: not gone %s after it was killed: %s", lastResort, join(s.alive(s.State())))
+			}
+			killed, deadline = true, time.After(lastResort)
+			s.opt.Log.Warn("killing what did not end in time", "services", join(s.alive(s.State())))
+			s.kill()
+		}
+		batch = s.mail.take(batch)
+		for _, f := range batch {
+			f()
+		}
+		next := s.decide()
+		s.startJobs()
+		s.broadcast()
+		for _, done := range s.asked {
+			close(done)
+		}
+		s.asked = s.asked[:0]
+		if asked == nil && s.idle() {
+			return nil
+		}
+		wait := time.Hour
+		if !next.IsZero() {
+			wait = max(0, next.Sub(s.opt.Now()))
+		}
+		timer.Reset(wait)
+	}
+}
+
+// idle reports whether no unit has, or may yet have, a process.
+func (s *Supervisor) idle() bool {
+	for _, u := range s.units {
+		if u.alive() {
+			return false
+		}
+	}
+	return s.starting == 0
+}
+
+// decide asks the controller and carries out what it says.
+func (s *Supervisor) decide() time.Time {
+	now := s.opt.Now()
+	actions, next := controller.Decide(now, s.observe())
+	for _, a := range actions {
+		s.act(s.byID[events.Entity(a.ID)], a)
+	}
+	return next
+}
+
+// observe returns the controller's inputs: conditions, then units.
+func (s *Supervisor) observe() []controller.Input {
+	in := s.inputs[:0]
+	held := s.opt.Gate != "" && !s.met[s.opt.Gate]
+	for name, ok := range s.met {
+		in = append(in, controller.Input{ID: name, Condition: true, Met: ok})
+	}
+	for _, u := range s.units {
+		in = append(in, u.input(held, s.draining))
+	}
+	s.inputs = in
+	return in
+}
+
+func (s *Supervisor) act(u *unit, a controller.Action) {
+	if a.Verb != controller.Wait {
+		u.waited = nil
+	}
+	switch a.Verb {
+	case controller.Start:
+		s.start(u, a)
+	case controller.Stop:
+		s.stop(u, a)
+	case controller.Wait:
+		u.state, u.waited = state.ServiceWaiting, a.Keys
+		s.state(u, events.ServiceWaiting{On: a.On, Reason: a.Reason})
+	case controller.BackOff:
+		u.state = state.ServiceBackoff
+		s.state(u, events.ServiceBackedOff{Until: a.Until.UTC(), Restarts: u.restarts, Reason: a.Reason})
+	case controller.Complete:
+		u.state = state.ServiceCompleted
+		s.state(u, events.ServiceCompleted{Instance: u.instance})
+	case controller.Fail:
+		u.state, u.answered = state.ServiceFailed, a.Request
+		s.state(u, events.ServiceExhausted{Reason: a.Reason, LastLines: u.lastLines})
+		s.opt.Log.Warn("service failed", "service", u.id, "reason", a.Reason)
+	case controller.Settle:
+		u.state = state.ServiceStopped
+		s.state(u, events.ServiceStopped{Reason: a.Reason})
+	}
+	if u.gone && !u.alive() {
+		s.forget(u)
+	}
+}
+
+// state states a fact about a unit and folds it.
+func (s *Supervisor) state(u *unit, b events.Body) events.Envelope {
+	e := s.opt.Facts.State(u.id, b, u.cause)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fold.Fold(e)
+	s.stated = true
+	return e
+}
+
+func (s *Supervisor) broadcast() {
+	if !s.stated {
+		return
+	}
+	s.stated = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func join(ids []string) string {
+	if len(ids) == 0 {
+		return "nobody"
+	}
+	return strings.Join(ids, ", ")
+}

@@ -1,0 +1,292 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"core.internal/shared/config"
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/process/health"
+	"core.internal/shared/process/ports"
+	"core.internal/shared/spec"
+)
+
+// Services builds instances of services from their specs. Its Build is an
+// [Options.Build].
+type Services struct {
+	Node   events.Node
+	Layout config.Layout
+	BusURL string
+	// Environ is the supervisor's environment. Of it a service gets what
+	// every process needs (PATH, HOME, …), and what {env.NAME} in its spec names.
+	Environ     []string
+	StopTimeout time.Duration
+	// Install puts the binary of a spec's dep in place where it is missing; may
+	// be nil.
+	Install func(ctx context.Context, s spec.Located) error
+	Ports   ports.Book
+}
+
+// passed are the variables that services inherit.
+var passed = []string{"PATH", "HOME", "LANG", "TZ", "TMPDIR"}
+
+// Build prepares directories, files, ports and the binary of an instance.
+func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built, error) {
+	numbers, err := b.takePorts(s, i.Kept)
+	if err != nil {
+		return Built{}, err
+	}
+	id := string(s.ID)
+	vars := spec.Vars{
+		Bin: b.Layout.Bin(), ConfigDir: b.Layout.Conf(id), DataDir: b.Layout.Data(id), LogDir: b.Layout.Logs(),
+		Node: b.Node, Ports: numbers, Env: b.Environ,
+	}
+	r, err := s.Resolve(vars)
+	if err != nil {
+		return Built{}, err
+	}
+	if err := b.install(ctx, r); err != nil {
+		return Built{}, err
+	}
+	if err := b.ensure(r, vars); err != nil {
+		return Built{}, err
+	}
+	path, err := b.executable(r)
+	if err != nil {
+		return Built{}, err
+	}
+	env := b.environ(r, i.Name)
+	built := Built{
+		Command: process.Command{
+			Path: path, Args: r.Process.Args, Env: env, Dir: r.Process.WorkingDir, StopTimeout: b.StopTimeout,
+			Stdout: r.Logging.Stdout, Stderr: r.Logging.Stderr, Retention: time.Duration(r.Logging.Retention),
+		},
+		Routes: r.EventRoutes(),
+		Check: health.Check{
+			Type: r.Health.Type, Endpoint: r.Health.Endpoint, Expected: r.Health.ExpectedStatus, Command: r.Health.Command,
+			Interval: time.Duration(r.Health.Interval), Timeout: time.Duration(r.Health.Timeout),
+			StartPeriod: time.Duration(r.Health.StartPeriod), Threshold: r.Health.FailureThreshold,
+		},
+	}
+	if r.Health.Type == spec.HealthExec {
+		built.Check.Env, built.Check.Dir = env, r.Process.WorkingDir
+	}
+	for _, p := range r.AllPorts() {
+		built.Ports = append(built.Ports, events.Port{Name: p.Name, Port: p.Port.Port, Protocol: protocol(p.Protocol)})
+	}
+	return built, nil
+}
+
+func protocol(p string) string {
+	if p == "" {
+		return "tcp"
+	}
+	return p
+}
+
+func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int, error) {
+	numbers := map[string]int{}
+	for _, p := range s.AllPorts() {
+		before := 0
+		for _, k := range kept {
+			if k.Name == p.Name {
+				before = k.Port
+			}
+		}
+		n, err := b.Ports.Take(string(s.ID), ports.Network(p.Protocol), p.Port.Port, before)
+		if err != nil {
+			return nil, fmt.Errorf("port %q of %s: %w", p.Name, s.ID, err)
+		}
+		numbers[p.Name] = n
+	}
+	return numbers, nil
+}
+
+func (b *Services) install(ctx context.Context, s spec.Located) error {
+	if s.Dep == nil || b.Install == nil {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(b.Layout.Bin(), s.Dep.Name)); err == nil {
+		return nil
+	}
+	if err := b.Install(ctx, s); err != nil {
+		return fmt.Errorf("install %s for %s: %w", s.Dep.Name, s.ID, err)
+	}
+	return nil
+}
+
+// executable finds what is to be run, on the service's own PATH.
+func (b *Services) executable(s spec.Located) (string, error) {
+	command := s.Process.Command
+	candidates := []string{command}
+	if !strings.Contains(command, "/") {
+		candidates = nil
+		for _, dir := range filepath.SplitList(s.Process.Env["PATH"] + string(filepath.ListSeparator) + variable(b.Environ, "PATH")) {
+			if filepath.IsAbs(dir) {
+				candidates = append(candidates, filepath.Join(dir, command))
+			}
+		}
+	}
+	for _, path := range candidates {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+		case info.IsDir():
+			return "", s.Errorf("process.command", "an executable file", "%s is a directory", path)
+		case info.Mode()&0o111 == 0:
+			if len(candidates) == 1 {
+				return "", s.Errorf("process.command", "an executable file", "%s is not executable: chmod +x it", path)
+			}
+		default:
+			return path, nil
+		}
+	}
+	if strings.Contains(command, "/") {
+		return "", s.Errorf("process.command", "an executable file", "%s does not exist", command)
+	}
+	return "", s.Errorf("process.command", "an absolute path, or a command on PATH", "%q is not on PATH", command)
+}
+
+// environ is a service's whole environment: what it inherits, what the platform
+// tells it, then what its spec says.
+func (b *Services) environ(s spec.Located, instance string) []string {
+	id := string(s.ID)
+	env := map[string]string{
+		"CORE_BUS_URL":       b.BusURL,
+		"CORE_BUS_SEED_FILE": b.Layout.Seed(events.Source(id)),
+		"CORE_NODE":          string(b.Node),
+		"CORE_SERVICE":       id,
+		"CORE_INSTANCE":      instance,
+		"CORE_DATA_DIR":      b.Layout.Data(id),
+		"CORE_CONFIG_DIR":    b.Layout.Conf(id),
+		"CORE_LOG_DIR":       b.Layout.Logs(),
+	}
+	for _, name := range passed {
+		if v := variable(b.Environ, name); v != "" {
+			env[name] = v
+		}
+	}
+	for name, value := range s.Process.Env {
+		env[name] = value
+	}
+	// The runner finds an instance again by it.
+	env["CORE_INSTANCE"] = instance
+	list := make([]string, 0, len(env))
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// variable returns the last value of a variable, "" for none.
+func variable(environ []string, name string) string {
+	for _, kv := range slices.Backward(environ) {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// ensure makes what must be in place: the service's own directories, then what
+// its spec lists. Nothing is written outside the node directory.
+func (b *Services) ensure(s spec.Located, vars spec.Vars) error {
+	root, err := os.OpenRoot(b.Layout.Dir)
+	if err != nil {
+		return fmt.Errorf("prepare %s: open the node directory: %w", s.ID, err)
+	}
+	defer root.Close()
+	id := string(s.ID)
+	for _, dir := range []string{b.Layout.Data(id), b.Layout.Conf(id), b.Layout.Logs()} {
+		if err := mkdir(root, b.Layout.Dir, dir); err != nil {
+			return fmt.Errorf("prepare %s: %w", s.ID, err)
+		}
+	}
+	for i, e := range s.Process.Ensure {
+		field := fmt.Sprintf("process.ensure[%d]", i)
+		switch e.Type {
+		case spec.EnsureMkdir:
+			if err := mkdir(root, b.Layout.Dir, e.Path); err != nil {
+				return s.Errorf(field+".path", "", "%v", err)
+			}
+		case spec.EnsureTemplate:
+			if err := template(root, b.Layout.Dir, s, e, vars); err != nil {
+				return fmt.Errorf("%s: %w", field, err)
+			}
+		default:
+			return s.Errorf(field+".type", "", "not supported yet: %q", e.Type)
+		}
+	}
+	return nil
+}
+
+// within returns path relative to the node directory, in which it must be.
+func within(dir, path string) (string, error) {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", fmt.Errorf("%s is outside the node directory %s: use {shared.config.dir} or {shared.config.dataDir}", path, dir)
+	}
+	return rel, nil
+}
+
+func mkdir(root *os.Root, dir, path string) error {
+	rel, err := within(dir, path)
+	if err != nil {
+		return err
+	}
+	if info, err := root.Stat(rel); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := root.MkdirAll(rel, 0o700); err != nil {
+		return fmt.Errorf("make directory %s: %w", path, err)
+	}
+	return nil
+}
+
+// maxTemplate is the largest template.
+const maxTemplate = 1 << 20
+
+// template writes a file from a template, where it does not have that content
+// already.
+func template(root *os.Root, dir string, s spec.Located, e spec.Ensure, vars spec.Vars) error {
+	info, err := os.Stat(e.Template)
+	if err != nil {
+		return fmt.Errorf("template: %w", err)
+	}
+	if info.Size() > maxTemplate || !info.Mode().IsRegular() {
+		return fmt.Errorf("template %s: want a file of at most %d bytes", e.Template, maxTemplate)
+	}
+	text, err := os.ReadFile(e.Template)
+	if err != nil {
+		return fmt.Errorf("template: %w", err)
+	}
+	out, err := s.Expand(e.Template, string(text), vars)
+	if err != nil {
+		return err
+	}
+	rel, err := within(dir, e.Target)
+	if err != nil {
+		return s.Errorf("process.ensure", "", "%v", err)
+	}
+	if now, err := root.ReadFile(rel); err == nil && string(now) == out {
+		return nil
+	}
+	if err := root.MkdirAll(filepath.Dir(rel), 0o700); err != nil {
+		return fmt.Errorf("make the directory of %s: %w", e.Target, err)
+	}
+	temp := rel + ".new"
+	if err := root.WriteFile(temp, []byte(out), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", e.Target, err)
+	}
+	if err := root.Rename(temp, rel); err != nil {
+		return fmt.Errorf("write %s: %w", e.Target, err)
+	}
+	return nil
+}

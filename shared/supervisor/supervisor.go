@@ -1,0 +1,254 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nuid"
+
+	"core.internal/shared/controller"
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/process/health"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+)
+
+// Stater states facts; [core.internal/shared/bus.Publisher] is one. State must
+// not block: supervision goes on while the bus is away.
+type Stater interface {
+	State(e events.Entity, b events.Body, cause events.ID) events.Envelope
+}
+
+// Instance is what a [Build] needs to know of the instance to be started.
+type Instance struct {
+	Name string        // a token, new for each
+	Kept []events.Port // the ports of the instance before, to be kept where free
+}
+
+// Built is what is to be started and how it is reached.
+type Built struct {
+	Command process.Command
+	Ports   []events.Port
+	Routes  []events.Route // with upstreams
+	Check   health.Check
+}
+
+// Build prepares an instance: binaries, directories, ports. An error is final
+// until an operator asks again, unless it is a port that somebody holds.
+type Build func(ctx context.Context, s spec.Located, i Instance) (Built, error)
+
+// Options configure a [Supervisor]. Node, Source, Facts, Runner and Build are
+// required.
+type Options struct {
+	Node   events.Node
+	Source events.Source // procd for services, launcher for daemons
+	Facts  Stater
+	Runner process.Runner
+	Build  Build
+
+	// Want says what is wanted of a service when it is registered; nothing if
+	// nil. A process that is found running unknown to Prior is wanted running.
+	Want func(spec.Located) events.ServiceDesired
+	// Usable says why a service can never be started by this build; may be nil.
+	Usable func(spec.Located) error
+	// Policy is a service's restart policy; process.DefaultPolicy if nil.
+	Policy func(spec.Located) process.Policy
+	// Prior is what is known of the services from before, if anything is.
+	Prior *state.State
+	// Resume: Prior is of this boot of the node, so that what had failed or
+	// completed stays so.
+	Resume bool
+	// Gate names a condition without which nothing is started, and about which
+	// nothing is said; none if empty.
+	Gate string
+	// StopTimeout is how long Run takes to stop everything before it kills
+	// what is left; 10 s if 0.
+	StopTimeout time.Duration
+
+	Now   func() time.Time // time.Now if nil
+	NewID func() string    // names of instances; random if nil
+	Log   *slog.Logger
+}
+
+// Supervisor keeps the processes of a node as they are wanted.
+type Supervisor struct {
+	opt    Options
+	mail   mailbox
+	prober *health.Prober
+	ended  chan struct{} // closed when Run has returned
+
+	mu      sync.Mutex
+	fold    *state.Builder // guarded by mu
+	changed chan struct{}  // closed after facts were folded; guarded by mu
+
+	// What follows is owned by Run's goroutine.
+	units    []*unit // in dependency order
+	byID     map[events.Entity]*unit
+	met      map[string]bool // conditions
+	draining string          // why everything is to stop; empty if it is not
+	inputs   []controller.Input
+	jobs     []job           // starts that wait for a slot
+	starting int             // starts under way
+	asked    []chan struct{} // to be closed when what was asked for is decided
+	stated   bool            // facts were stated since the last broadcast
+	work     sync.WaitGroup
+	life     context.Context // of starts and stops; outlives Run's
+	kill     context.CancelFunc
+}
+
+// ErrEnded is returned by methods whose supervisor does not run any more.
+var ErrEnded = errors.New("the supervisor has ended")
+
+// UnknownError says that a service is not registered.
+type UnknownError struct{ ID events.Entity }
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("service %q is not registered: `launcher status` lists those that are", e.ID)
+}
+
+// New returns a supervisor of nothing; Run makes it work.
+func New(o Options) *Supervisor {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = nuid.Next
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Policy == nil {
+		o.Policy = func(s spec.Located) process.Policy { return process.DefaultPolicy(s.Process.RestartPolicy) }
+	}
+	if o.Want == nil {
+		o.Want = func(spec.Located) events.ServiceDesired { return events.ServiceDesired{} }
+	}
+	if o.Usable == nil {
+		o.Usable = func(spec.Located) error { return nil }
+	}
+	if o.StopTimeout <= 0 {
+		o.StopTimeout = 10 * time.Second
+	}
+	s := &Supervisor{
+		opt: o, ended: make(chan struct{}), changed: make(chan struct{}),
+		byID: map[events.Entity]*unit{}, met: map[string]bool{},
+	}
+	first := state.New(o.Node)
+	if o.Prior != nil {
+		first.Services, first.Daemons = o.Prior.Services, o.Prior.Daemons
+	}
+	s.fold = state.NewBuilder(first)
+	s.mail.ready = make(chan struct{}, 1)
+	s.prober = health.New(health.Options{Report: s.report})
+	return s
+}
+
+// Desire says whether a service is to run now. It returns when that has been
+// stated; what comes of it is for [Supervisor.Wait] to see.
+func (s *Supervisor) Desire(id events.Entity, running bool, cause events.ID) error {
+	return s.Change(id, func(d *events.ServiceDesired) { d.Running = running }, cause)
+}
+
+// Restart asks for a new instance, started whatever became of the last one.
+func (s *Supervisor) Restart(id events.Entity, cause events.ID) error {
+	return s.Change(id, func(d *events.ServiceDesired) { d.Running, d.Restart = true, cause }, cause)
+}
+
+// Change changes what is wanted of a service. Where it is wanted running and has
+// failed, completed or backs off, cause becomes a request to begin anew.
+func (s *Supervisor) Change(id events.Entity, change func(*events.ServiceDesired), cause events.ID) error {
+	var err error
+	if derr := s.do(context.Background(), func() { err = s.change(id, change, cause) }); derr != nil {
+		return derr
+	}
+	return err
+}
+
+func (s *Supervisor) change(id events.Entity, change func(*events.ServiceDesired), cause events.ID) error {
+	u := s.byID[id]
+	if u == nil || u.gone {
+		return &UnknownError{id}
+	}
+	d := u.desired
+	change(&d)
+	switch u.state {
+	case state.ServiceFailed, state.ServiceCompleted, state.ServiceBackoff, state.ServiceExited:
+		if d.Running && cause != "" {
+			d.Restart = cause
+		}
+	}
+	if d != u.desired {
+		u.desired, u.cause = d, cause
+		s.state(u, d)
+	}
+	return nil
+}
+
+// Condition says whether something that services depend on, such as
+// "core.edge", holds. It does not block.
+func (s *Supervisor) Condition(name string, ok bool) {
+	s.mail.post(func() { s.met[name] = ok })
+}
+
+// Drain stops everything in reverse order and keeps it down. It returns when
+// nothing runs, or when ctx ends, with an error that says what still runs.
+func (s *Supervisor) Drain(ctx context.Context, why string) error {
+	if err := s.do(ctx, func() { s.draining = why }); err != nil {
+		return err
+	}
+	_, err := s.Wait(ctx, func(st state.State) bool { return len(s.alive(st)) == 0 })
+	if err != nil {
+		return fmt.Errorf("stop everything: held by %s: %w", join(s.alive(s.State())), err)
+	}
+	return nil
+}
+
+// Missing lists what a service that waits is waiting for, as in "alpha:
+// starting", and whether only an operator can help.
+func (s *Supervisor) Missing(ctx context.Context, id events.Entity) (on []string, stuck bool, err error) {
+	err = s.do(ctx, func() { on, stuck = controller.Missing(s.observe(), string(id)) })
+	return on, stuck, err
+}
+
+// State is what has been stated so far, as a fold.
+func (s *Supervisor) State() state.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fold.State()
+}
+
+// Service is one service of State, without the cost of a whole state.
+func (s *Supervisor) Service(id events.Entity) (state.Service, bool) {
+	v, ok, _ := s.peek(id)
+	return v, ok
+}
+
+func (s *Supervisor) peek(id events.Entity) (state.Service, bool, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.mine(s.fold.Peek())[id]
+	return v, ok, s.changed
+}
+
+// mine is the part of a state that this supervisor states.
+func (s *Supervisor) mine(st state.State) map[events.Entity]state.Service {
+	if s.opt.Source == events.Launcher {
+		return st.Daemons
+	}
+	return st.Services
+}
+
+func (s *Supervisor) alive(st state.State) []string {
+	var ids []string
+	for _, v := range state.Sorted(s.mine(st)) {
+		if v.Alive() {
+			ids = append(ids, string(v.ID))
+		}
+	}
+	return ids
+}

@@ -1,0 +1,308 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"core.internal/shared/controller"
+	"core.internal/shared/events"
+	"core.internal/shared/process"
+	"core.internal/shared/process/health"
+	"core.internal/shared/process/ports"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+)
+
+// unit is one supervised service. It is owned by Run's goroutine.
+type unit struct {
+	id       events.Entity
+	spec     spec.Located
+	deps     []string
+	unusable string
+	policy   process.Policy
+	gone     bool // its spec is: it is ended and forgotten
+
+	desired  events.ServiceDesired
+	cause    events.ID // of what happens to it now
+	answered events.ID // the restart request its last start was for
+
+	state     state.ServiceState
+	health    state.Health
+	detail    string    // why it is unhealthy
+	since     time.Time // of being healthy; zero while it is not
+	history   process.History
+	waited    []string
+	launched  bool // it was started before
+	restarts  int
+	kept      []events.Port
+	lastLines []string
+
+	// The present instance.
+	instance string
+	proc     process.Process
+	cancel   context.CancelFunc // of its start, while that is under way
+	built    Built
+	why      string // it was stopped, for a reason other than its being unhealthy
+	sick     string // it was stopped because it was unhealthy
+	stopped  bool   // its Stop has returned, or was never called
+	exited   bool   // it is gone
+}
+
+func (u *unit) alive() bool {
+	return u.state == state.ServiceStarting || u.state == state.ServiceRunning || u.state == state.ServiceStopping
+}
+
+func (u *unit) input(held bool, draining string) controller.Input {
+	in := controller.Input{
+		ID: string(u.id), Dependencies: u.deps, Want: u.desired.Running, Why: "not wanted",
+		Restart: u.desired.Restart, Answered: u.answered, Held: held, Unusable: u.unusable,
+		State: u.state, Health: u.health, Detail: u.detail,
+		Policy: u.policy, History: u.history, Waited: u.waited,
+	}
+	switch {
+	case draining != "":
+		in.Want, in.Why = false, draining
+	case u.gone:
+		in.Want, in.Why = false, "its spec is gone"
+	}
+	return in
+}
+
+// job is a start that waits for a slot, or is under way.
+type job struct {
+	u        *unit
+	ctx      context.Context
+	spec     spec.Located
+	instance Instance
+	note     note
+}
+
+// slots is how many instances are prepared and started at once.
+const slots = 8
+
+// start states the intent to start an instance and queues it.
+func (s *Supervisor) start(u *unit, a controller.Action) {
+	if a.Request != u.answered {
+		u.history, u.answered = process.History{}, a.Request
+	}
+	if u.launched {
+		u.restarts++
+	}
+	u.launched = true
+	u.instance = s.opt.NewID()
+	u.state, u.health, u.detail, u.since = state.ServiceStarting, state.HealthUnknown, "", time.Time{}
+	u.why, u.sick, u.stopped, u.exited, u.proc, u.built = "", "", true, false, nil, Built{}
+	var ctx context.Context
+	ctx, u.cancel = context.WithCancel(s.life)
+	s.state(u, events.ServiceStarting{Instance: u.instance, Restarts: u.restarts})
+	s.jobs = append(s.jobs, job{
+		u: u, ctx: ctx, spec: u.spec,
+		instance: Instance{Name: u.instance, Kept: u.kept},
+		note:     note{Restarts: u.restarts, Request: u.answered},
+	})
+}
+
+func (s *Supervisor) startJobs() {
+	for len(s.jobs) > 0 && s.starting < slots {
+		j := s.jobs[0]
+		s.jobs[0] = job{}
+		s.jobs = s.jobs[1:]
+		s.starting++
+		s.work.Go(func() {
+			built, p, err := s.launch(j)
+			s.mail.post(func() {
+				s.starting--
+				s.launchedUnit(j.u, built, p, err)
+			})
+		})
+	}
+	if len(s.jobs) == 0 {
+		s.jobs = nil
+	}
+}
+
+// launch prepares and starts an instance; it runs in a goroutine of its own.
+func (s *Supervisor) launch(j job) (Built, process.Process, error) {
+	if err := j.ctx.Err(); err != nil {
+		return Built{}, nil, err
+	}
+	built, err := s.opt.Build(j.ctx, j.spec, j.instance)
+	if err != nil {
+		var held *ports.HeldError
+		if !errors.As(err, &held) {
+			err = &finalError{err}
+		}
+		return Built{}, nil, err
+	}
+	j.note.Ports, j.note.Routes, j.note.Check = built.Ports, built.Routes, built.Check
+	built.Command.ID, built.Command.Instance = string(j.u.id), j.instance.Name
+	if built.Command.Note, err = j.note.encode(); err != nil {
+		return Built{}, nil, err
+	}
+	p, err := s.opt.Runner.Start(j.ctx, built.Command)
+	return built, p, err
+}
+
+// finalError is one that another attempt does not cure.
+type finalError struct{ error }
+
+func (e *finalError) Unwrap() error { return e.error }
+
+func permanent(err error) bool {
+	var final *finalError
+	return errors.As(err, &final) || errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) ||
+		errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC)
+}
+
+// launchedUnit takes the result of a start.
+func (s *Supervisor) launchedUnit(u *unit, built Built, p process.Process, err error) {
+	u.cancel()
+	u.cancel = nil
+	if err != nil {
+		reason, stopping := err.Error(), u.state == state.ServiceStopping
+		if stopping {
+			reason = "stopped before it ran"
+		} else {
+			s.opt.Log.Warn("service did not start", "service", u.id, "error", err)
+		}
+		s.over(u, events.ServiceExited{Instance: u.instance, Code: -1, Expected: stopping, Reason: reason},
+			process.End{At: s.opt.Now(), Expected: stopping, Permanent: permanent(err), Reason: reason})
+		return
+	}
+	u.proc, u.built, u.kept = p, built, built.Ports
+	s.watch(u, p)
+	if u.state == state.ServiceStopping {
+		s.end(u)
+		return
+	}
+	u.state = state.ServiceRunning
+	s.state(u, events.ServiceStarted{
+		Instance: u.instance, PID: p.PID(), Restarts: u.restarts, Ports: built.Ports, Routes: built.Routes, Restart: u.answered,
+	})
+	s.check(u, false)
+}
+
+// check begins to check a running instance's health.
+func (s *Supervisor) check(u *unit, healthy bool) {
+	c := u.built.Check
+	if c.Type == spec.HealthNone || c.Type == "" {
+		if !healthy {
+			s.healthy(u)
+		}
+		return
+	}
+	s.prober.Add(string(u.id), u.instance, c, healthy)
+}
+
+func (s *Supervisor) healthy(u *unit) {
+	u.health, u.detail, u.since = state.HealthHealthy, "", s.opt.Now()
+	s.state(u, events.ServiceHealthy{Instance: u.instance})
+}
+
+// report takes a verdict of the prober's.
+func (s *Supervisor) report(id, instance string, v health.Verdict) {
+	s.mail.post(func() {
+		u := s.byID[events.Entity(id)]
+		if u == nil || u.instance != instance || u.state != state.ServiceRunning {
+			return
+		}
+		if v.Healthy {
+			s.healthy(u)
+			return
+		}
+		if !u.since.IsZero() && s.opt.Now().Sub(u.since) >= u.policy.Reset {
+			u.history = process.History{}
+		}
+		u.health, u.detail, u.since = state.HealthUnhealthy, v.Reason, time.Time{}
+		s.state(u, events.ServiceUnhealthy{Instance: u.instance, Reason: v.Reason})
+	})
+}
+
+// stop states the intent to end an instance and ends it.
+func (s *Supervisor) stop(u *unit, a controller.Action) {
+	if a.Sick {
+		u.sick = a.Reason
+	} else {
+		u.why = a.Reason
+	}
+	s.prober.Remove(string(u.id), u.instance)
+	u.state, u.health, u.detail = state.ServiceStopping, state.HealthUnknown, ""
+	s.state(u, events.ServiceStopping{Instance: u.instance, Reason: a.Reason})
+	if u.cancel != nil {
+		u.cancel() // launchedUnit goes on from here
+		return
+	}
+	s.end(u)
+}
+
+// end stops the process of a unit that is stopping.
+func (s *Supervisor) end(u *unit) {
+	p := u.proc
+	u.stopped = false
+	s.work.Go(func() {
+		err := p.Stop(s.life)
+		s.mail.post(func() {
+			if err != nil {
+				s.opt.Log.Warn("stopping a service", "service", u.id, "pid", p.PID(), "error", err)
+			}
+			if u.proc == p {
+				u.stopped = true
+				s.finish(u)
+			}
+		})
+	})
+}
+
+// watch waits for the end of a process.
+func (s *Supervisor) watch(u *unit, p process.Process) {
+	s.work.Go(func() {
+		<-p.Done()
+		s.mail.post(func() {
+			if u.proc == p {
+				u.exited = true
+				s.finish(u)
+			}
+		})
+	})
+}
+
+// finish takes the end of an instance once its process is gone and nobody is
+// stopping it any more.
+func (s *Supervisor) finish(u *unit) {
+	if !u.exited || !u.stopped {
+		return
+	}
+	p, exit := u.proc, u.proc.Exit()
+	fact := events.ServiceExited{
+		Instance: u.instance, PID: p.PID(), Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
+		Expected: u.why != "" || u.sick != "", LastLines: exit.LastLines,
+	}
+	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: u.since, Expected: u.why != ""}
+	if u.sick != "" {
+		end.OK, end.Reason = false, u.sick
+	}
+	if end.Reason == "" {
+		end.Reason = fmt.Sprintf("exit status %d", exit.Code)
+	}
+	s.over(u, fact, end)
+}
+
+// over takes the end of an instance, whether it ever ran or not.
+func (s *Supervisor) over(u *unit, fact events.ServiceExited, end process.End) {
+	s.prober.Remove(string(u.id), u.instance)
+	if !fact.Expected {
+		s.opt.Log.Warn("service ended", "service", u.id, "pid", fact.PID, "reason", end.Reason)
+	}
+	u.proc, u.state, u.health, u.detail, u.since = nil, state.ServiceExited, state.HealthUnknown, "", time.Time{}
+	u.lastLines = fact.LastLines
+	u.history = u.policy.Record(u.history, end)
+	e := s.state(u, fact)
+	if !fact.Expected {
+		u.cause = e.ID
+	}
+}
