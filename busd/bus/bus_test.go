@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/goleak"
 
 	busd "core.internal/busd/bus"
 	"core.internal/shared/bus"
@@ -23,8 +22,6 @@ import (
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // process is busd in the test's own process.
 type process struct {

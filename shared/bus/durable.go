@@ -53,7 +53,9 @@ func (c *Conn) consume(ctx context.Context, d Durable, fn func(context.Context, 
 		if time.Since(began) > retryMax {
 			attempt = 1
 		}
-		c.log.Warn("consuming begins again", "stream", d.Stream, "consumer", d.Name, "cause", err)
+		if attempt&(attempt-1) == 0 {
+			c.log.Warn("consuming begins again", "stream", d.Stream, "consumer", d.Name, "attempt", attempt, "cause", err)
+		}
 		if err := sleep(ctx, backoff(attempt)); err != nil {
 			return fmt.Errorf("consume %s as %s: %w", d.Stream, d.Name, err)
 		}

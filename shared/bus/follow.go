@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,8 +25,11 @@ type Follow struct {
 	// nil.
 	Reset func()
 
-	latest bool      // begin with the last record of each subject
-	since  time.Time // begin with the records stored since then
+	// Latest begins with the last record of each subject instead of all: what a
+	// bucket holds, where a record without data is a key that was removed.
+	Latest bool
+
+	since time.Time // begin with the records stored since then
 }
 
 // Bounds of one pull: what a follower may have in flight.
@@ -60,7 +64,11 @@ func (c *Conn) Follow(ctx context.Context, f Follow, fn func(events.Record) erro
 			t.reset(time.Time{})
 		}
 		if !errors.Is(err, errChanged) && !errors.Is(err, context.Canceled) {
-			c.log.Debug("following begins again", "stream", f.Stream, "after", t.after, "cause", err)
+			level := slog.LevelDebug
+			if attempt >= 8 && attempt&(attempt-1) == 0 {
+				level = slog.LevelWarn
+			}
+			c.log.Log(ctx, level, "following begins again", "stream", f.Stream, "after", t.after, "attempt", attempt, "cause", err)
 			if err := sleep(ctx, backoff(attempt)); err != nil {
 				return fmt.Errorf("follow %s: %w", f.Stream, err)
 			}
@@ -182,7 +190,10 @@ func (t *tail) consumer() jetstream.ConsumerConfig {
 		c.OptStartSeq = t.last.Seq
 	case t.after > 0:
 		c.OptStartSeq = t.after + 1
-	case t.latest:
+	case t.Latest:
+		if c.FilterSubject == "" {
+			c.FilterSubject = ">" // the policy needs one
+		}
 		c.DeliverPolicy = jetstream.DeliverLastPerSubjectPolicy
 	case !t.since.IsZero():
 		c.DeliverPolicy = jetstream.DeliverByStartTimePolicy

@@ -179,7 +179,7 @@ func TestFollowRestartMemory(t *testing.T) {
 	for range 3 {
 		b.again()
 		put(t, b.connect(events.Busd), 5) // more than before
-		w.want("reset 1-5 live")
+		w.want("reset 1-5")
 		idle.want("reset live")
 	}
 }
@@ -276,4 +276,36 @@ func TestFollowAged(t *testing.T) {
 	w.want("live")
 	put(t, root, 2)
 	w.want("6-7")
+}
+
+// TestFollowLatest: a bucket is followed as what it holds.
+func TestFollowLatest(t *testing.T) {
+	b := start(t, "memory", events.Procd)
+	kv, err := b.connect(events.Procd).Bucket(testContext(t), events.BucketDesired)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(key, value string) {
+		t.Helper()
+		if _, err := kv.Put(testContext(t), key, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("local.alpha", "1")
+	put("local.beta", "2")
+	put("local.alpha", "3")
+	w, operator := &follower{t, make(chan string, 100)}, b.connect(events.Operator)
+	running(t, func(ctx context.Context) error {
+		f := bus.Follow{Stream: events.KVStream(events.BucketDesired), Latest: true, Live: func() { w.lines <- "live" }}
+		return operator.Follow(ctx, f, func(r events.Record) error {
+			w.lines <- fmt.Sprintf("%s=%s", r.Subject, r.Data)
+			return nil
+		})
+	})
+	w.want("$KV.core_desired.local.beta=2 $KV.core_desired.local.alpha=3 live")
+	put("local.beta", "4")
+	if err := kv.Delete(testContext(t), "local.alpha"); err != nil {
+		t.Fatal(err)
+	}
+	w.want("$KV.core_desired.local.beta=4 $KV.core_desired.local.alpha=")
 }

@@ -66,7 +66,7 @@ func (c *Conn) WatchPresence(ctx context.Context, node events.Node, fn func(Pres
 	updates, resets := make(chan Present), make(chan struct{})
 	g.Go(func() error {
 		f := Follow{
-			Stream: events.KVStream(events.BucketPresence), latest: true,
+			Stream: events.KVStream(events.BucketPresence), Latest: true,
 			Filter: events.KVSubject(events.BucketPresence, events.PresenceKey(node, events.Any)),
 		}
 		f.Reset = func() {

@@ -1,15 +1,27 @@
 package config
 
 // Suggest returns the word among some that is nearest to a misspelt one, empty
-// where none is near.
+// where none is near: one letter may be wrong in a short word, two in a longer
+// one, a third of a long one. Of several that are as near, it is the first.
 func Suggest(word string, among []string) string {
-	best, least := "", max(2, len(word)/3)+1
+	best, least := "", tolerance(word)+1
 	for _, candidate := range among {
 		if d := distance(word, candidate); d < least {
 			best, least = candidate, d
 		}
 	}
 	return best
+}
+
+func tolerance(word string) int {
+	switch n := len(word); {
+	case n < 2:
+		return 0
+	case n < 4:
+		return 1
+	default:
+		return max(2, n/3)
+	}
 }
 
 // distance is the optimal string alignment distance: insertions, deletions,

@@ -29,9 +29,9 @@
 // there and does not carry out their steps again. A step that was interrupted
 // is carried out again with the next attempt, so every step is idempotent.
 //
-// Plan decides nothing from the clock, the environment or the disk; what it
-// needs from there is put into the Pipeline by whoever makes it. It lays out the
-// same steps for the same parameters.
+// Plan only lays out; what takes time or changes anything is done by steps. The
+// steps of a run are recorded when it starts: a resumed run has those, whatever
+// Plan lays out by then.
 //
 // # Running
 //

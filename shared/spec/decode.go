@@ -295,8 +295,11 @@ func (d *document) object(path string, t reflect.Type) error {
 	for _, m := range members(t) {
 		if m.required && !present[m.name] {
 			_, want := wantedKind(m.typ)
-			if len(m.enum) > 0 {
+			switch {
+			case len(m.enum) > 0:
 				want = alternatives(m.enum)
+			case m.shape != "":
+				want = shapes[m.shape].want
 			}
 			d.report(begin, below(path, m.name), "missing", want)
 		}

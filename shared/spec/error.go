@@ -31,7 +31,11 @@ func (e *Error) Error() string {
 			b.WriteString(part)
 		}
 	}
-	if e.Want != "" {
+	switch {
+	case e.Want == "":
+	case strings.HasSuffix(e.Reason, "?"):
+		b.WriteString(" Want " + e.Want)
+	default:
 		b.WriteString(": want " + e.Want)
 	}
 	return b.String()

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 var update = flag.Bool("update", false, "rewrite what is generated")
@@ -122,10 +122,10 @@ func TestParseRedis(t *testing.T) {
 	if dir, _ := filepath.Abs("testdata"); s.Dir != dir {
 		t.Errorf("dir %q", s.Dir)
 	}
-	if got, want := s.Errorf("health.expectedStatus[0]", "x", "y").Error(), "testdata/redis.json:50:24: health.expectedStatus[0]: y: want x"; got != want {
+	if got, want := s.Errorf("health.expectedStatus[0]", "x", "y").Error(), "testdata/redis.json:49:24: health.expectedStatus[0]: y: want x"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got, want := s.Errorf("process.env.NONE", "", "missing").Error(), "testdata/redis.json:20:12: process.env.NONE: missing"; got != want {
+	if got, want := s.Errorf("process.env.NONE", "", "missing").Error(), "testdata/redis.json:18:12: process.env.NONE: missing"; got != want {
 		t.Errorf("an absent field: got %s, want %s", got, want)
 	}
 	err := Supported(s)

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"path/filepath"
@@ -72,28 +71,6 @@ func (s Located) resolve(c *scope) (Located, error) {
 		}
 	}
 	return s, nil
-}
-
-// Render replaces the placeholders of a template's content. Errors name the
-// template's line.
-func (s Located) Render(file string, content []byte, v Vars) ([]byte, error) {
-	c := &scope{service: s.Service, vars: v}
-	var out bytes.Buffer
-	var errs []error
-	n := 0
-	for line := range bytes.Lines(content) {
-		n++
-		text, err := expand(string(line), c.value)
-		if err != nil {
-			err.File, err.Line, err.Column = file, n, 1
-			errs = append(errs, err)
-		}
-		out.WriteString(text)
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return out.Bytes(), nil
 }
 
 // fixPorts gives ports the numbers that they have on the node.

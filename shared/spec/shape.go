@@ -80,7 +80,7 @@ var compiled = func() map[string]*regexp.Regexp {
 	return m
 }()
 
-const idWant = "a lower-case letter, then up to 63 letters, digits, '-' or '_'"
+const idWant = "a name of its own: a lower-case letter, then up to 63 letters, digits, '-' or '_'"
 
 // platformSources are names under which the platform itself speaks, and "node",
 // the entity of requests about all of it.
@@ -99,7 +99,7 @@ func rejectID(text string) string {
 	case !idForm.MatchString(text):
 		return fmt.Sprintf("found %q", shorten(text))
 	case slices.Contains(platformSources(), text), events.Reserved(text):
-		return fmt.Sprintf("%q belongs to the platform: choose another name", text)
+		return fmt.Sprintf("%q is a name of the platform", text)
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,7 +19,8 @@ const lastResort = 5 * time.Second
 
 // Run supervises until ctx ends, then stops everything in reverse order, kills
 // what is left after [Options.StopTimeout], and returns when all is gone. It
-// returns nil then, and an error only where something could not be ended.
+// returns nil then, and an error only where something could not be ended. Where
+// the cause of ctx's end is [ErrLeave] it stops nothing.
 func (s *Supervisor) Run(ctx context.Context) error {
 	s.life, s.kill = context.WithCancel(context.WithoutCancel(ctx))
 	probing, stopProbing := context.WithCancel(s.life)
@@ -48,6 +50,10 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		case <-s.mail.ready:
 		case <-timer.C:
 		case <-asked:
+			if errors.Is(context.Cause(ctx), ErrLeave) {
+				close(s.leave)
+				return nil
+			}
 			asked = nil
 			if s.draining == "" {
 				s.draining = fmt.Sprintf("%s ends", s.opt.Source)

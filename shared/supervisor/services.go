@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"core.internal/shared/config"
@@ -27,10 +28,13 @@ type Services struct {
 	// every process needs (PATH, HOME, …), and what {env.NAME} in its spec names.
 	Environ     []string
 	StopTimeout time.Duration
-	// Install puts the binary of a spec's dep in place where it is missing; may
-	// be nil.
-	Install func(ctx context.Context, s spec.Located) error
-	Ports   ports.Book
+	// Install makes the binary of a spec's dep exist and returns its path. It is
+	// asked where Layout.Bin does not have it; may be nil.
+	Install func(ctx context.Context, d spec.Dep) (string, error)
+
+	book ports.Book
+	mu   sync.Mutex
+	bins map[spec.Dep]string // what Install returned; guarded by mu
 }
 
 // passed are the variables that services inherit.
@@ -42,16 +46,17 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 	if err != nil {
 		return Built{}, err
 	}
+	bin, err := b.bin(ctx, s)
+	if err != nil {
+		return Built{}, err
+	}
 	id := string(s.ID)
 	vars := spec.Vars{
-		Bin: b.Layout.Bin(), ConfigDir: b.Layout.Conf(id), DataDir: b.Layout.Data(id), LogDir: b.Layout.Logs(),
+		Bin: bin, ConfigDir: b.Layout.Conf(id), DataDir: b.Layout.Data(id), LogDir: b.Layout.Logs(),
 		Node: b.Node, Ports: numbers, Env: b.Environ,
 	}
 	r, err := s.Resolve(vars)
 	if err != nil {
-		return Built{}, err
-	}
-	if err := b.install(ctx, r); err != nil {
 		return Built{}, err
 	}
 	if err := b.ensure(r, vars); err != nil {
@@ -99,7 +104,7 @@ func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int
 				before = k.Port
 			}
 		}
-		n, err := b.Ports.Take(string(s.ID), ports.Network(p.Protocol), p.Port.Port, before)
+		n, err := b.book.Take(string(s.ID), ports.Network(p.Protocol), p.Port.Port, before)
 		if err != nil {
 			return nil, fmt.Errorf("port %q of %s: %w", p.Name, s.ID, err)
 		}
@@ -108,17 +113,32 @@ func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int
 	return numbers, nil
 }
 
-func (b *Services) install(ctx context.Context, s spec.Located) error {
+// bin returns the directory that {shared.dep.bin} stands for: the one with the
+// binary of the spec's dep.
+func (b *Services) bin(ctx context.Context, s spec.Located) (string, error) {
 	if s.Dep == nil || b.Install == nil {
-		return nil
+		return b.Layout.Bin(), nil
 	}
 	if _, err := os.Stat(filepath.Join(b.Layout.Bin(), s.Dep.Name)); err == nil {
-		return nil
+		return b.Layout.Bin(), nil
 	}
-	if err := b.Install(ctx, s); err != nil {
-		return fmt.Errorf("install %s for %s: %w", s.Dep.Name, s.ID, err)
+	b.mu.Lock()
+	path := b.bins[*s.Dep]
+	b.mu.Unlock()
+	if _, err := os.Stat(path); err == nil {
+		return filepath.Dir(path), nil
 	}
-	return nil
+	path, err := b.Install(ctx, *s.Dep)
+	if err != nil {
+		return "", fmt.Errorf("prepare %s: %w", s.ID, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bins == nil {
+		b.bins = map[spec.Dep]string{}
+	}
+	b.bins[*s.Dep] = path
+	return filepath.Dir(path), nil
 }
 
 // executable finds what is to be run, on the service's own PATH.
@@ -193,100 +213,4 @@ func variable(environ []string, name string) string {
 		}
 	}
 	return ""
-}
-
-// ensure makes what must be in place: the service's own directories, then what
-// its spec lists. Nothing is written outside the node directory.
-func (b *Services) ensure(s spec.Located, vars spec.Vars) error {
-	root, err := os.OpenRoot(b.Layout.Dir)
-	if err != nil {
-		return fmt.Errorf("prepare %s: open the node directory: %w", s.ID, err)
-	}
-	defer root.Close()
-	id := string(s.ID)
-	for _, dir := range []string{b.Layout.Data(id), b.Layout.Conf(id), b.Layout.Logs()} {
-		if err := mkdir(root, b.Layout.Dir, dir); err != nil {
-			return fmt.Errorf("prepare %s: %w", s.ID, err)
-		}
-	}
-	for i, e := range s.Process.Ensure {
-		field := fmt.Sprintf("process.ensure[%d]", i)
-		switch e.Type {
-		case spec.EnsureMkdir:
-			if err := mkdir(root, b.Layout.Dir, e.Path); err != nil {
-				return s.Errorf(field+".path", "", "%v", err)
-			}
-		case spec.EnsureTemplate:
-			if err := template(root, b.Layout.Dir, s, e, vars); err != nil {
-				return fmt.Errorf("%s: %w", field, err)
-			}
-		default:
-			return s.Errorf(field+".type", "", "not supported yet: %q", e.Type)
-		}
-	}
-	return nil
-}
-
-// within returns path relative to the node directory, in which it must be.
-func within(dir, path string) (string, error) {
-	rel, err := filepath.Rel(dir, path)
-	if err != nil || !filepath.IsLocal(rel) {
-		return "", fmt.Errorf("%s is outside the node directory %s: use {shared.config.dir} or {shared.config.dataDir}", path, dir)
-	}
-	return rel, nil
-}
-
-func mkdir(root *os.Root, dir, path string) error {
-	rel, err := within(dir, path)
-	if err != nil {
-		return err
-	}
-	if info, err := root.Stat(rel); err == nil && info.IsDir() {
-		return nil
-	}
-	if err := root.MkdirAll(rel, 0o700); err != nil {
-		return fmt.Errorf("make directory %s: %w", path, err)
-	}
-	return nil
-}
-
-// maxTemplate is the largest template.
-const maxTemplate = 1 << 20
-
-// template writes a file from a template, where it does not have that content
-// already.
-func template(root *os.Root, dir string, s spec.Located, e spec.Ensure, vars spec.Vars) error {
-	info, err := os.Stat(e.Template)
-	if err != nil {
-		return fmt.Errorf("template: %w", err)
-	}
-	if info.Size() > maxTemplate || !info.Mode().IsRegular() {
-		return fmt.Errorf("template %s: want a file of at most %d bytes", e.Template, maxTemplate)
-	}
-	text, err := os.ReadFile(e.Template)
-	if err != nil {
-		return fmt.Errorf("template: %w", err)
-	}
-	out, err := s.Expand(e.Template, string(text), vars)
-	if err != nil {
-		return err
-	}
-	rel, err := within(dir, e.Target)
-	if err != nil {
-		return s.Errorf("process.ensure", "", "%v", err)
-	}
-	if now, err := root.ReadFile(rel); err == nil && string(now) == out {
-		return nil
-	}
-	if err := root.MkdirAll(filepath.Dir(rel), 0o700); err != nil {
-		return fmt.Errorf("make the directory of %s: %w", e.Target, err)
-	}
-	temp := rel + ".new"
-	if err := root.WriteFile(temp, []byte(out), 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", e.Target, err)
-	}
-	if err := root.Rename(temp, rel); err != nil {
-		return fmt.Errorf("write %s: %w", e.Target, err)
-	}
-	return nil
 }

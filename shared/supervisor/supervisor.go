@@ -81,6 +81,7 @@ type Supervisor struct {
 	mail   mailbox
 	prober *health.Prober
 	ended  chan struct{} // closed when Run has returned
+	leave  chan struct{} // closed when what runs is left to a successor
 
 	mu      sync.Mutex
 	fold    *state.Builder // guarded by mu
@@ -103,6 +104,11 @@ type Supervisor struct {
 
 // ErrEnded is returned by methods whose supervisor does not run any more.
 var ErrEnded = errors.New("the supervisor has ended")
+
+// ErrLeave as the cause of the end of Run's context makes Run return without
+// stopping anything: for a supervisor that cannot go on and has a successor,
+// which adopts what runs.
+var ErrLeave = errors.New("leave what runs to a successor")
 
 // UnknownError says that a service is not registered.
 type UnknownError struct{ ID events.Entity }
@@ -135,7 +141,7 @@ func New(o Options) *Supervisor {
 		o.StopTimeout = 10 * time.Second
 	}
 	s := &Supervisor{
-		opt: o, ended: make(chan struct{}), changed: make(chan struct{}),
+		opt: o, ended: make(chan struct{}), leave: make(chan struct{}), changed: make(chan struct{}),
 		byID: map[events.Entity]*unit{}, met: map[string]bool{},
 	}
 	first := state.New(o.Node)

@@ -261,7 +261,11 @@ func (s *Supervisor) end(u *unit) {
 // watch waits for the end of a process.
 func (s *Supervisor) watch(u *unit, p process.Process) {
 	s.work.Go(func() {
-		<-p.Done()
+		select {
+		case <-p.Done():
+		case <-s.leave:
+			return
+		}
 		s.mail.post(func() {
 			if u.proc == p {
 				u.exited = true

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 
+	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
 	"core.internal/shared/bus"
@@ -23,6 +24,18 @@ func Work(pages *web.Server) func(context.Context, *service.Service) error {
 				return err
 			}
 			return pages.Run(ctx, view, s.Bus)
+		})
+		changes := s.Bus.NC.StatusChanged(nats.CONNECTED, nats.RECONNECTING)
+		defer s.Bus.NC.RemoveStatusListener(changes)
+		g.Go(func() error {
+			for {
+				select {
+				case <-changes:
+					pages.Connected(s.Bus.NC.IsConnected())
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
 		})
 		g.Go(func() error {
 			if err := pages.Started(ctx); err != nil {

@@ -45,8 +45,8 @@ const (
 // Limits of JetStream in bytes. Nothing is allocated in advance; streams reserve
 // against them.
 const (
-	memoryLimit = 8 << 30
-	fileLimit   = 64 << 30
+	memoryLimit = 64 << 30
+	fileLimit   = 4 << 40
 )
 
 func (c Config) validate() error {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+
+	natsd "github.com/nats-io/nats-server/v2/server"
 )
 
 // logger passes on what the server logs. What it calls fatal it only logs, so
@@ -20,7 +23,15 @@ func (l *logger) Noticef(format string, args ...any) { l.put(slog.LevelDebug, fo
 func (l *logger) Debugf(format string, args ...any)  { l.put(slog.LevelDebug, format, args...) }
 func (l *logger) Tracef(string, ...any)              {}
 func (l *logger) Warnf(format string, args ...any)   { l.put(slog.LevelWarn, format, args...) }
-func (l *logger) Errorf(format string, args ...any)  { l.put(slog.LevelWarn, format, args...) }
+
+// Errorf passes on errors, but for each single refusal: those are told together.
+func (l *logger) Errorf(format string, args ...any) {
+	level := slog.LevelWarn
+	if strings.Contains(fmt.Sprintf(format, args...), natsd.ErrAuthentication.Error()) {
+		level = slog.LevelDebug
+	}
+	l.put(level, format, args...)
+}
 
 func (l *logger) Fatalf(format string, args ...any) {
 	l.mu.Lock()

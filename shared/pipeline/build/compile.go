@@ -67,11 +67,12 @@ func (o Options) toolchain(ctx context.Context, j pipeline.Job, targets []Target
 }
 
 // compile builds one binary. Until it is complete it has another name.
-func (o Options) compile(ctx context.Context, j pipeline.Job, _ Toolchain, t Target) (Binary, error) {
+func (o Options) compile(ctx context.Context, j pipeline.Job, with Toolchain, t Target) (Binary, error) {
 	dir := o.runDir(j)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Binary{}, err
 	}
+	fmt.Fprintf(j.Log, "building ./%s with %s for %s/%s\n", t.Path, with.Go, with.OS, with.Arch)
 	part := filepath.Join(dir, t.Name+".part")
 	if err := step.Run(ctx, j, o.command("build", "-v", "-trimpath", "-buildvcs=false", "-o", part, "./"+t.Path)); err != nil {
 		return Binary{}, errors.Join(err, remove(part))

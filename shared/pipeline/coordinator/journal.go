@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"core.internal/shared/bus"
@@ -41,7 +42,7 @@ func (e *takenError) Error() string {
 // Bounds of the waits between attempts to append, and of one attempt.
 const (
 	retryMin      = 10 * time.Millisecond
-	retryMax      = 500 * time.Millisecond
+	retryMax      = 160 * time.Millisecond
 	appendTimeout = 5 * time.Second
 )
 
@@ -87,7 +88,7 @@ func (j *journal) filter() events.Subject {
 
 // sync stores what the bus does not have yet, in order.
 func (j *journal) sync(ctx context.Context) error {
-	wait := retryMin
+	wait, warned := retryMin, false
 	for j.stored < len(j.entries) {
 		err := j.store(ctx, j.entries[j.stored])
 		var taken *takenError
@@ -100,7 +101,8 @@ func (j *journal) sync(ctx context.Context) error {
 		case errors.As(err, &taken):
 			return err
 		}
-		if wait == retryMax {
+		if !warned && wait == retryMax {
+			warned = true
 			j.c.o.Log.Warn("an entry of a run's journal is not acknowledged, trying again", "run", j.run, "error", err)
 		}
 		timer := time.NewTimer(wait)
@@ -117,7 +119,7 @@ func (j *journal) sync(ctx context.Context) error {
 // store asks once to append the next entry, and finds out where the bus stands
 // where it has something else.
 func (j *journal) store(ctx context.Context, e entry) error {
-	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
+	ctx, cancel := whileConnected(ctx, j.c.o.Bus.NC)
 	defer cancel()
 	ack, err := j.c.o.Bus.JS.Publish(ctx, string(e.subject), e.data,
 		jetstream.WithMsgID(string(e.id)), jetstream.WithRetryAttempts(0),
@@ -134,6 +136,30 @@ func (j *journal) store(ctx context.Context, e entry) error {
 		}
 	}
 	return err
+}
+
+// whileConnected bounds one attempt: an answer does not come on a connection that
+// is lost.
+func whileConnected(ctx context.Context, nc *nats.Conn) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
+	lost := nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED)
+	if !nc.IsConnected() {
+		cancel()
+	}
+	joined := make(chan struct{})
+	go func() {
+		defer close(joined)
+		select {
+		case <-lost:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-joined
+		nc.RemoveStatusListener(lost)
+	}
 }
 
 // wrongLastSequence is what a cluster answers instead of the code above.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -98,7 +97,7 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 // search finds the leader of an instance that died before its pid was recorded.
 func (p *proc) search() (int, stat, error) {
 	fd, leader, err := -1, stat{}, error(fs.ErrNotExist)
-	for _, m := range p.r.scans.find(wanted{instance: p.rec.Instance, since: p.rec.Ticks}) {
+	for _, m := range p.r.scans.find(p.wanted()) {
 		if m.PID == m.Session && (fd < 0 || m.Start < leader.Start) {
 			if fd >= 0 {
 				unix.Close(fd)
@@ -166,7 +165,7 @@ func (r *Runner) bury(ctx context.Context, p *proc, x *exitRecord) error {
 // drainLeft brings what FIFOs still have to the log.
 func (p *proc) drainLeft() {
 	for i, name := range []string{Stdout, Stderr} {
-		s, err := p.openStream(name, p.rec.fifo(p.r.o.Dir, name), p.logs[min(i, len(p.logs)-1)])
+		s, err := p.openStream(name, fifoPath(p.r.o.Dir, p.rec.ID, name), p.logs[min(i, len(p.logs)-1)])
 		if err != nil {
 			continue // it was drained before
 		}
@@ -196,19 +195,19 @@ func (r *Runner) Forget(id string) error {
 		return nil // a newer instance has the record now
 	}
 	delete(r.ended, id)
-	if err := os.Remove(recordPath(r.o.Dir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget %s: %w", id, err)
-	}
-	return nil
+	return r.discard(id)
 }
 
-// discard removes the record and FIFOs of an instance of which nothing is left.
+// discard removes the record and FIFOs of an id of which nothing is left.
 func (r *Runner) discard(id string) error {
-	fifos, err := filepath.Glob(filepath.Join(r.o.Dir, id+".*."+"std*"))
-	for _, f := range append(fifos, recordPath(r.o.Dir, id)) {
-		if e := os.Remove(f); e != nil && !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
+	var errs error
+	for _, f := range []string{fifoPath(r.o.Dir, id, Stdout), fifoPath(r.o.Dir, id, Stderr), recordPath(r.o.Dir, id)} {
+		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = errors.Join(errs, err)
 		}
 	}
-	return err
+	if errs != nil {
+		return fmt.Errorf("forget %s: %w", id, errs)
+	}
+	return nil
 }

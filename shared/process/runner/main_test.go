@@ -185,20 +185,16 @@ func startIn(t testing.TB, dir, logs string, change func(*Options)) *bench {
 	}()
 	b.stop = sync.OnceFunc(func() { cancel(); <-joined })
 	t.Cleanup(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
 		b.Runner.mu.Lock()
 		var left []process.Process
 		for _, p := range b.procs {
 			left = append(left, p)
 		}
 		b.Runner.mu.Unlock()
-		b.mu.Unlock()
 		for _, p := range left {
 			killNow(p)
 		}
 		b.stop()
-		b.mu.Lock()
 	})
 	return b
 }

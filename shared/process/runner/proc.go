@@ -79,8 +79,10 @@ func (p *proc) String() string {
 	return fmt.Sprintf("%s (instance %s, pid %d)", p.rec.ID, p.rec.Instance, p.identity.PID)
 }
 
+// wanted is for as long as p has its id to itself; a sweep that comes later must
+// not look at FIFOs.
 func (p *proc) wanted() wanted {
-	return wanted{instance: p.rec.Instance, session: p.identity.PID, since: p.rec.Ticks}
+	return wanted{instance: p.rec.Instance, session: p.identity.PID, since: p.rec.Ticks, fifo: p.rec.ID}
 }
 
 // pidfd takes over a pidfd.
@@ -103,7 +105,7 @@ func (p *proc) open(dir string) error {
 		return err
 	}
 	for i, name := range []string{Stdout, Stderr} {
-		s, err := p.openStream(name, p.rec.fifo(dir, name), p.logs[min(i, len(p.logs)-1)])
+		s, err := p.openStream(name, fifoPath(dir, p.rec.ID, name), p.logs[min(i, len(p.logs)-1)])
 		if err != nil {
 			return err
 		}
@@ -174,12 +176,9 @@ func (p *proc) watch() {
 	close(p.done)
 }
 
-// finish removes what only a running process needs. The exit is in the record.
+// finish sets the exit, which is in the record.
 func (p *proc) finish(x exitRecord) {
 	p.close()
-	for _, name := range []string{Stdout, Stderr} {
-		os.Remove(p.rec.fifo(p.r.o.Dir, name))
-	}
 	p.exit = process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown, Time: x.Time, LastLines: p.tail.all()}
 }
 

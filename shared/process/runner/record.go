@@ -75,10 +75,9 @@ type journal struct {
 
 func recordPath(dir, id string) string { return filepath.Join(dir, id+recordSuffix) }
 
-// fifo is the path of one FIFO of an instance.
-func (r *record) fifo(dir, stream string) string {
-	return filepath.Join(dir, r.ID+"."+r.Instance+"."+stream)
-}
+// fifoPath is one FIFO of an id. Its instances use the same ones in turn: a restart
+// makes no files.
+func fifoPath(dir, id, stream string) string { return filepath.Join(dir, id+"."+stream) }
 
 // begin writes a journal's first line over whatever was there.
 func (r *record) begin(dir string) (*os.File, error) {

@@ -24,6 +24,7 @@ type wanted struct {
 	instance string
 	session  int    // 0 if unknown
 	since    uint64 // nothing of it started earlier
+	fifo     string // the id whose FIFOs only its processes have; empty for none
 }
 
 // member is a process that belongs to an instance, pinned by a pidfd that the
@@ -78,11 +79,15 @@ func walk(batch []*request) {
 	since := batch[0].since
 	byInstance := make(map[string]*request, len(batch))
 	bySession := make(map[int]*request, len(batch))
+	byID := make(map[string]*request, len(batch))
 	for _, q := range batch {
 		since = min(since, q.since)
 		byInstance[q.instance] = q
 		if q.session != 0 {
 			bySession[q.session] = q
+		}
+		if q.fifo != "" {
+			byID[q.fifo] = q
 		}
 	}
 	proc, err := os.Open("/proc")
@@ -103,10 +108,11 @@ func walk(batch []*request) {
 		}
 		q := bySession[s.Session]
 		if q == nil {
-			q = byInstance[instanceOf(name, &env)]
-		}
-		if q == nil {
-			q = byFIFO(name, byInstance)
+			if instance := instanceOf(name, &env); instance != "" {
+				q = byInstance[instance]
+			} else if len(byID) > 0 {
+				q = byFIFO(name, byID)
+			}
 		}
 		if q == nil || s.Start < q.since {
 			continue
@@ -149,18 +155,14 @@ func instanceOf(pid string, buf *[]byte) string {
 
 // byFIFO finds whose standard output or error a process has: some programs
 // overwrite their environment.
-func byFIFO(pid string, byInstance map[string]*request) *request {
+func byFIFO(pid string, byID map[string]*request) *request {
 	for _, fd := range []string{"1", "2"} {
 		target, err := os.Readlink("/proc/" + pid + "/fd/" + fd)
 		if err != nil {
 			continue
 		}
-		part := strings.Split(filepath.Base(target), ".")
-		if len(part) != 3 || part[2] != Stdout && part[2] != Stderr {
-			continue
-		}
-		if q := byInstance[part[1]]; q != nil {
-			return q
+		if id, stream, ok := strings.Cut(filepath.Base(target), "."); ok && (stream == Stdout || stream == Stderr) && byID[id] != nil {
+			return byID[id]
 		}
 	}
 	return nil

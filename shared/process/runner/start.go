@@ -56,7 +56,9 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 	})
 	if err := p.start(c); err != nil {
 		p.close()
-		p.undo()
+		if err := r.discard(c.ID); err != nil {
+			r.o.Log.Warn("remove what a failed start made", "err", err)
+		}
 		r.release(c.ID)
 		var already *StartError
 		if errors.As(err, &already) {
@@ -86,7 +88,7 @@ func (p *proc) start(c process.Command) error {
 	defer unix.Close(null)
 	files[0] = uintptr(null)
 	for i, name := range []string{Stdout, Stderr} {
-		path := p.rec.fifo(dir, name)
+		path := fifoPath(dir, c.ID, name)
 		if err := makeFIFO(path); err != nil {
 			return &StartError{ID: c.ID, Path: path, Err: err, Fix: "make the directory writable"}
 		}
@@ -135,14 +137,6 @@ func (p *proc) start(c process.Command) error {
 	return nil
 }
 
-// undo removes what a failed start made.
-func (p *proc) undo() {
-	for _, name := range []string{Stdout, Stderr} {
-		os.Remove(p.rec.fifo(p.r.o.Dir, name))
-	}
-	os.Remove(recordPath(p.r.o.Dir, p.rec.ID))
-}
-
 func makeFIFO(path string) error {
 	err := unix.Mkfifo(path, 0o600)
 	if err == unix.ENOENT {
@@ -151,16 +145,14 @@ func makeFIFO(path string) error {
 		}
 		err = unix.Mkfifo(path, 0o600)
 	}
-	if err == unix.EEXIST { // the same instance again
-		if err := os.Remove(path); err != nil {
-			return cause(err)
+	var there unix.Stat_t
+	if err == unix.EEXIST && unix.Lstat(path, &there) == nil {
+		if there.Mode&unix.S_IFMT == unix.S_IFIFO {
+			return nil
 		}
-		err = unix.Mkfifo(path, 0o600)
+		err = errors.New("the file is in the way and is no FIFO")
 	}
-	if err != nil {
-		return err // not nil: the interface holds an errno
-	}
-	return nil
+	return err
 }
 
 // environ is a command's environment with its instance, which comes first: a scan

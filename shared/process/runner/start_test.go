@@ -29,7 +29,7 @@ func TestExits(t *testing.T) {
 		{"exit", "7", 7, ""},
 		{"exit", "255", 255, ""},
 		{"die", "9", -1, "SIGKILL"},
-		{"die", "6", -1, "SIGABRT"},
+		{"die", "15", -1, "SIGTERM"},
 	} {
 		x := wait(t, b.run("one", tt.program, tt.arg))
 		if x.Code != tt.code || x.Signal != tt.signal || x.Unknown {
@@ -45,7 +45,7 @@ func TestExits(t *testing.T) {
 	if got := b.log("one"); got != "bye\nbye\nbye\n" {
 		t.Errorf("log %q", got)
 	}
-	if got := left(t, b.dir); !slices.Equal(got, []string{"one.proc"}) {
+	if got := left(t, b.dir); !slices.Equal(got, []string{"one.proc", "one.stderr", "one.stdout"}) {
 		t.Errorf("left in the directory: %q", got)
 	}
 	if err := b.Forget("one"); err != nil || len(left(t, b.dir)) != 0 {

@@ -135,7 +135,9 @@ func (p *proc) sweep() {
 	case <-p.r.quit:
 		return
 	}
-	p.held = p.r.end(p.wanted(), 0, time.Now().Add(leftover), p.hurry)
+	w := p.wanted()
+	w.fifo = ""
+	p.held = p.r.end(w, 0, time.Now().Add(leftover), p.hurry)
 	if p.held != nil && p.held != errClosed {
 		p.r.o.Log.Warn("end what a process left behind", "id", p.rec.ID, "instance", p.rec.Instance, "err", p.held)
 	}

@@ -56,14 +56,19 @@ func (b *board) Run(ctx context.Context, changes <-chan struct{}) error {
 				continue
 			}
 		}
-		b.mu.Lock()
-		if !b.dirty {
-			b.dirty = true
-			close(b.changed)
-			b.changed = make(chan struct{})
-		}
-		b.mu.Unlock()
+		b.outdate()
 		pause.Reset(pace)
+	}
+}
+
+// outdate marks the rendering as outdated and tells who waits for that.
+func (b *board) outdate() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.dirty {
+		b.dirty = true
+		close(b.changed)
+		b.changed = make(chan struct{})
 	}
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"html"
 	"html/template"
 	"net/http"
 	"strings"
@@ -20,6 +21,7 @@ var functions = template.FuncMap{
 	"offers":      offers,
 	"ago":         ago,
 	"short":       short,
+	"code":        code,
 	"raw":         func(rendered string) template.HTML { return template.HTML(rendered) },
 }
 
@@ -62,12 +64,30 @@ func short(address string) string {
 	return strings.TrimSuffix(rest, "/")
 }
 
+// code marks what stands between backticks up as code.
+func code(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		if part = html.EscapeString(part); i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String())
+}
+
 // parts of the page, each with its own template and id: the head first.
 var sectionIDs = []string{"head", "alerts", "stages", "services", "daemons", "runs"}
 
 // render makes the parts of a page from the node's state.
 func (s *Server) render(st state.State) ([]section, error) {
 	p := ui.Build(st, ui.Options{Now: s.o.Now()})
+	if s.cut.Load() {
+		p.Alerts = append([]ui.Alert{{
+			Tone: ui.Warn, Title: "The console has lost the bus",
+			Text: "What is shown here may be old until it is back; it reconnects by itself.",
+		}}, p.Alerts...)
+	}
 	sections := make([]section, len(sectionIDs))
 	for i, id := range sectionIDs {
 		var b strings.Builder
@@ -81,9 +101,9 @@ func (s *Server) render(st state.State) ([]section, error) {
 
 // index is what the page has around its parts.
 type index struct {
-	Head, Body string
-	Filter     shownFilter
-	Entities   []string
+	Head, Main, Pair string
+	Filter           shownFilter
+	Entities         []string
 }
 
 // shownFilter is a [filter] as the form shows it.
@@ -101,12 +121,17 @@ func (s *Server) serveIndex(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this page could not be rendered", http.StatusInternalServerError)
 		return
 	}
-	data := index{Head: sections[0].html}
-	var body strings.Builder
-	for _, part := range sections[1:] {
-		body.WriteString(part.html)
+	var data index
+	for _, part := range sections {
+		switch part.id {
+		case "head":
+			data.Head = part.html
+		case "daemons", "runs": // side by side where there is room
+			data.Pair += part.html
+		default:
+			data.Main += part.html
+		}
 	}
-	data.Body = body.String()
 	st := n.view.State()
 	for _, v := range state.Sorted(st.Services) {
 		data.Entities = append(data.Entities, string(v.ID))

@@ -62,6 +62,7 @@ type Server struct {
 	login    *template.Template
 	handler  http.Handler
 
+	cut      atomic.Bool          // the bus is away
 	live     atomic.Pointer[node] // nil while not running
 	started  chan struct{}        // closed when Run has begun
 	starting sync.Once
@@ -173,6 +174,16 @@ func (s *Server) Started(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// Connected tells whether the bus can be reached. While it cannot, the pages say
+// that what they show may be old.
+func (s *Server) Connected(yes bool) {
+	if s.cut.Swap(!yes) == yes {
+		if n := s.live.Load(); n != nil {
+			n.board.outdate()
+		}
 	}
 }
 

@@ -135,7 +135,7 @@ func TestHostileNamesAreText(t *testing.T) {
 	evil := "<script>alert(1)</script>'); alert('2\r\nevent: datastar-execute-script\r\ndata: script alert(3)"
 	c.state("alpha", events.ServiceRegistered{Name: evil, Description: evil, Icon: "<img src=x onerror=alert(1)>", Digest: "d"},
 		events.ServiceDesired{Enabled: true, Running: true},
-		events.ServiceStarted{Instance: "i1", PID: 1, Ports: []events.Port{{Name: "\"><b>", Port: 1, Protocol: "http"}}},
+		events.ServiceStarted{Instance: "i1", PID: 1, Ports: []events.Port{{Name: "\"><i>", Port: 1, Protocol: "http"}}},
 		events.ServiceExited{Instance: "i1", PID: 1, Code: 1, LastLines: []string{evil}},
 		events.ServiceExhausted{Reason: evil, LastLines: []string{evil}})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -147,7 +147,7 @@ func TestHostileNamesAreText(t *testing.T) {
 		t.Error("the page does not show the service")
 	}
 	for where, markup := range map[string]string{"message": m.data, "page": page} {
-		for _, bad := range []string{"<script>alert", "<img src=x", "<b>", "script>\""} {
+		for _, bad := range []string{"<script>alert", "<img src=x", "<i>", "script>\""} {
 			if strings.Contains(markup, bad) {
 				t.Errorf("the %s has %s:\n%s", where, bad, markup)
 			}
@@ -269,6 +269,34 @@ func TestDrain(t *testing.T) {
 	if _, err := io.Copy(io.Discard, answer.Body); err == nil {
 		t.Error("the stream ended well, and its client would not open it again")
 	}
+}
+
+func TestALostBusIsShown(t *testing.T) {
+	c := open(t)
+	c.login()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	messages, _ := c.follow(ctx, "", "identity")
+	until(t, messages, `id="alerts"`)
+	c.server.Connected(false)
+	c.server.Connected(false)
+	until(t, messages, "The console has lost the bus")
+	c.server.Connected(true)
+	if m := until(t, messages, `id="alerts"`); strings.Contains(m.data, "lost the bus") {
+		t.Errorf("the bus is back and the page says:\n%s", m.data)
+	}
+}
+
+func FuzzLineMarkup(f *testing.F) {
+	f.Add(`{"level":"INFO","msg":"m","a":[1,{"b":"<"}]}`, []byte(nil), "stdout")
+	f.Add("plain <b>\r\n", []byte("\xff"), `"><i>`)
+	f.Fuzz(func(t *testing.T, text string, raw []byte, stream string) {
+		var b strings.Builder
+		lineMarkup(&b, "l1-0", events.LogAddress{Stream: stream}, events.LogLine{Text: text, Raw: raw})
+		if n := strings.Count(b.String(), "<"); n != strings.Count(b.String(), ">") || n < 6 || n > 10 {
+			t.Errorf("a line became markup of its own: %q", b.String())
+		}
+	})
 }
 
 func TestManyPagesOneRendering(t *testing.T) {

@@ -45,7 +45,7 @@ globalThis.core = {
   // A stream is closed while its page is hidden and tried again for ever.
   stream() {
     controller = new AbortController();
-    return { abort: controller.signal, retryInterval: 250, retryScaler: 1.5, retryMaxWaitMs: 3000, retryMaxCount: 1e9 };
+    return { abort: controller.signal, retryInterval: 250, retryScaler: 1.3, retryMaxWaitMs: 2000, retryMaxCount: 1e9 };
   },
   // A request is sent once, whatever becomes of its answer.
   once: { openWhenHidden: true, retryMaxCount: 0 },

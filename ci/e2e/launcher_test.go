@@ -1,0 +1,229 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"core.internal/shared/dep"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+)
+
+// These tests run the real binaries, as an operator would.
+
+var launcherBinary = sync.OnceValues(func() (string, error) {
+	workspace, ok := dep.FindWorkspace(".")
+	if !ok {
+		return "", errors.New("not inside the workspace")
+	}
+	store := dep.Store{Bin: filepath.Join(workspace, ".core", "bin"), Workspace: workspace}
+	built, err := store.Ensure(context.Background(), []dep.Want{{Name: "launcher", Source: spec.SourceGoBuild, Asset: "core.internal/launcher"}}, func(dep.Progress) {})
+	return built["launcher"], err
+})
+
+// binaries is a node brought up with `launcher up`.
+type binaries struct {
+	t        *testing.T
+	launcher string
+	root     string
+	cmd      *exec.Cmd
+	stderr   lockedBuffer
+	edge     string
+	done     chan error
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// up runs `launcher up` on a fresh root and waits until it says that all is up.
+func up(t *testing.T, args ...string) *binaries {
+	t.Helper()
+	launcher, err := launcherBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	workspace, _ := dep.FindWorkspace(".")
+	bin := filepath.Join(workspace, ".core", "bin")
+	if err := os.Symlink(bin, filepath.Join(root, "bin")); err != nil {
+		t.Fatal(err)
+	}
+	b := &binaries{t: t, launcher: launcher, root: root}
+	b.start(args...)
+	return b
+}
+
+func (b *binaries) start(args ...string) {
+	b.t.Helper()
+	b.done = make(chan error, 1)
+	args = append([]string{"up", "--root", b.root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--output", "jsonl"}, args...)
+	b.cmd = exec.Command(b.launcher, args...)
+	b.cmd.Stderr = &b.stderr
+	out, err := b.cmd.StdoutPipe()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(b.down)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var event struct {
+			State   string
+			Error   string
+			Summary struct {
+				EdgeURL string `json:"edge_url"`
+			}
+		}
+		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+			b.t.Fatalf("up printed %q: %v", lines.Text(), err)
+		}
+		if event.State == "failed" {
+			b.t.Fatalf("up failed: %s", event.Error)
+		}
+		if event.State == "up" {
+			b.edge = event.Summary.EdgeURL
+			go func() {
+				_, _ = io.Copy(io.Discard, out)
+				b.done <- b.cmd.Wait()
+			}()
+			return
+		}
+	}
+	b.t.Fatalf("up ended early: %v\n%s", b.cmd.Wait(), &b.stderr)
+}
+
+// down takes the node down and checks that nothing of it is left.
+func (b *binaries) down() {
+	if b.cmd.ProcessState == nil {
+		_ = b.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case err := <-b.done:
+			if err != nil {
+				b.t.Errorf("up ended with %v\n%s", err, &b.stderr)
+			}
+		case <-time.After(30 * time.Second):
+			b.t.Errorf("the node is not down after 30 s\n%s", &b.stderr)
+			_ = b.cmd.Process.Kill()
+		}
+	}
+	for _, left := range processesOf(b.root) {
+		b.t.Errorf("left behind: %s", left)
+	}
+}
+
+// processesOf lists the processes whose environment names a node's root.
+func processesOf(root string) []string {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	var left []string
+	for _, f := range files {
+		environ, err := os.ReadFile(f)
+		if err == nil && strings.Contains(string(environ), root) {
+			command, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline"))
+			left = append(left, filepath.Base(filepath.Dir(f))+" "+strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return left
+}
+
+// run runs one launcher command against the node.
+func (b *binaries) run(args ...string) (stdout, stderr string, code int) {
+	b.t.Helper()
+	cmd := exec.Command(b.launcher, append(args, "--root", b.root)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		b.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func (b *binaries) status() state.Status {
+	b.t.Helper()
+	out, errs, code := b.run("status", "--output", "json")
+	if code != 0 {
+		b.t.Fatalf("status: exit %d\n%s", code, errs)
+	}
+	var d state.Status
+	if err := json.Unmarshal([]byte(out), &d); err != nil {
+		b.t.Fatalf("status printed %q: %v", out, err)
+	}
+	return d
+}
+
+// until asks for something that becomes true, and fails the test when it does
+// not within a generous time.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(30 * time.Second)
+	defer limit.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("not within 30 s: %s", what)
+		}
+	}
+}
+
+// get asks the edge for a path on a host; code 0 where nobody answers.
+func (b *binaries) get(host, path string) (code int, body string) {
+	r, err := http.NewRequest(http.MethodGet, b.edge+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Host = host
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text)
+}
+
+// busy takes a port and keeps it until the test ends.
+func busy(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return fmt.Sprint(l.Addr())
+}

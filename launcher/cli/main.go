@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/oklog/run"
+
+	"core.internal/shared/cli"
+	"core.internal/shared/config"
+	"core.internal/shared/daemon"
+	"core.internal/shared/pipeline"
+	"core.internal/shared/pipeline/builtin"
+	"core.internal/shared/spec"
+)
+
+// Main is the whole program. It returns the status to exit with.
+func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var err error
+	var g run.Group
+	g.Add(func() error {
+		err = cli.Exec(ctx, args, environ, stdin, stdout, stderr, app())
+		return err
+	}, cancel)
+	g.Add(run.SignalHandler(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM))
+	_ = g.Run() // the first to end says why, the command says what that means
+	return cli.ExitCode(err)
+}
+
+func app() cli.App {
+	return cli.App{
+		Name: "launcher", Version: daemon.Version(), Up: up,
+		Pipelines: pipelines,
+		Specs: func(c config.Node) spec.Dirs {
+			return spec.Dirs{Workspace: builtin.Workspace(c), Root: c.Root, Extra: c.Specs}
+		},
+	}
+}
+
+// pipelines lists what pipelined of this version offers.
+func pipelines(c config.Node) ([]pipeline.Description, error) {
+	registry, err := builtin.Registry(builtin.Options{Workspace: builtin.Workspace(c)})
+	if err != nil {
+		return nil, err
+	}
+	return registry.Describe(), nil
+}

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/oklog/run"
+
+	"core.internal/shared/boot"
+	"core.internal/shared/cli"
+	"core.internal/shared/cli/render"
+	"core.internal/shared/events"
+	"core.internal/shared/log"
+	"core.internal/shared/pipeline/builtin"
+)
+
+// up brings a node up and blocks until it is down.
+func up(ctx context.Context, b cli.Boot) error {
+	layout := b.Config.Layout()
+	if err := os.MkdirAll(layout.Logs(), 0o700); err != nil {
+		return &cli.Problem{Err: fmt.Errorf("make the directory of log files: %w", err), Fix: "choose a directory that you may write to with --root"}
+	}
+	file, err := os.OpenFile(layout.Log(string(events.Launcher)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the launcher's log: %w", err)
+	}
+	defer file.Close()
+	logger, err := log.New(file, log.Options{Level: b.Config.LogLevel, Format: b.Config.LogFormat, Source: events.Launcher, Node: b.Config.Name})
+	if err != nil {
+		return err
+	}
+	node := boot.New(boot.Options{
+		Config: b.Config, Environ: b.Environ, Workspace: builtin.Workspace(b.Config), Log: logger,
+		Progress: func(e boot.Event) { b.Progress(event(e)) },
+	})
+	var g run.Group
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	g.Add(func() error { return node.Run(running) }, stop)
+	if b.Up != nil {
+		telling, done := context.WithCancel(context.WithoutCancel(ctx))
+		g.Add(func() error {
+			select {
+			case <-node.Up():
+				b.Up(summary(node))
+				<-telling.Done()
+			case <-telling.Done():
+			}
+			return nil
+		}, func(error) { done() })
+	}
+	return g.Run()
+}
+
+func event(e boot.Event) cli.StageEvent {
+	return cli.StageEvent{Stage: e.Stage, Index: e.Index, Total: e.Total, State: render.StageState(e.State), Detail: e.Detail, Took: e.Took}
+}
+
+func summary(n *boot.Node) cli.Summary {
+	s := n.Summary()
+	out := cli.Summary{BusURL: s.BusURL, EdgeURL: s.EdgeURL, ConsoleURL: s.ConsoleURL, Took: s.Took, State: n.View().State()}
+	for _, g := range s.Stages {
+		out.Stages = append(out.Stages, cli.StageTime{Stage: events.Entity(g.Stage), Took: g.Took})
+	}
+	return out
+}

@@ -1,0 +1,152 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/config"
+	"core.internal/shared/events"
+	"core.internal/shared/state"
+	"core.internal/shared/supervisor"
+)
+
+// command carries out one command. What it asks for is wanted when command
+// returns, and its outcome is stated when it has come about.
+func (c *controller) command(ctx context.Context, m bus.Command) error {
+	if o, ok := c.view.State().Outcome(m.ID); ok {
+		c.again(ctx, o)
+		return nil
+	}
+	verb := m.Type.Verb()
+	if _, ok := m.Body.(events.DrainServices); ok {
+		c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
+		c.await(m.Entity, verb, m.ID, func() error { return c.drain(ctx) })
+		return nil
+	}
+	change, err := c.change(m)
+	if err != nil {
+		c.Facts.State(m.Entity, events.CommandRejected{Verb: verb, Reason: err.Error()}, m.ID)
+		return nil
+	}
+	c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
+	if err := c.sup.Change(m.Entity, change, m.ID); err != nil {
+		c.Facts.State(m.Entity, events.CommandFailed{Verb: verb, Reason: err.Error()}, m.ID)
+		return nil
+	}
+	c.await(m.Entity, verb, m.ID, func() error { return c.sup.Await(ctx, m.Entity, c.goal(verb, m.Entity, m.ID)) })
+	return nil
+}
+
+// change is what a command changes of what is wanted; an error says why it is
+// rejected.
+func (c *controller) change(m bus.Command) (func(*events.ServiceDesired), error) {
+	var change func(*events.ServiceDesired)
+	switch m.Body.(type) {
+	case events.EnableService:
+		change = func(d *events.ServiceDesired) { d.Enabled, d.Running = true, true }
+	case events.DisableService:
+		change = func(d *events.ServiceDesired) { d.Enabled, d.Running = false, false }
+	case events.StartService:
+		change = func(d *events.ServiceDesired) { d.Running = true }
+	case events.StopService:
+		change = func(d *events.ServiceDesired) { d.Running = false }
+	case events.RestartService:
+		change = func(d *events.ServiceDesired) { d.Running, d.Restart = true, m.ID }
+	default:
+		return nil, fmt.Errorf("procd does not know %q: it knows enable, disable, start, stop, restart and drain", m.Type.Verb())
+	}
+	if _, ok := c.sup.Service(m.Entity); !ok {
+		return nil, c.unknown(m.Entity)
+	}
+	var decided events.ServiceDesired
+	change(&decided)
+	switch m.Body.(type) {
+	case events.EnableService, events.DisableService:
+		if err := c.registry.Decide(m.Entity, events.Desired{Enabled: decided.Enabled}); err != nil {
+			return nil, err
+		}
+	}
+	return change, nil
+}
+
+func (c *controller) unknown(id events.Entity) error {
+	var known []string
+	for _, s := range state.Sorted(c.sup.State().Services) {
+		known = append(known, string(s.ID))
+	}
+	if near := config.Suggest(string(id), known); near != "" {
+		return fmt.Errorf("unknown service %q: did you mean %q?", id, near)
+	}
+	return fmt.Errorf("unknown service %q: `launcher status` lists those of this node", id)
+}
+
+// goal is what a verb asks for.
+func (c *controller) goal(verb events.Verb, id events.Entity, command events.ID) supervisor.Goal {
+	switch verb {
+	case "disable", "stop":
+		return supervisor.Goal{}
+	}
+	g := supervisor.Goal{Running: true}
+	// The command is a request for a new instance where it had to be.
+	if s, ok := c.sup.Service(id); verb == "restart" || ok && s.Desired.Restart == command {
+		g.Request = command
+	}
+	return g
+}
+
+// drain stops everything, within what the launcher waits for.
+func (c *controller) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Config.StopTimeout*9/5)
+	defer cancel()
+	return c.sup.Drain(ctx, "node is going down")
+}
+
+// await states the outcome of a command once it is known. Where procd ends
+// before that, its successor takes it up.
+func (c *controller) await(id events.Entity, verb events.Verb, command events.ID, outcome func() error) {
+	c.mu.Lock()
+	known := c.awaited[command]
+	c.awaited[command] = true
+	c.mu.Unlock()
+	if known {
+		return
+	}
+	c.pending.Go(func() {
+		err := outcome()
+		defer func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			delete(c.awaited, command)
+		}()
+		switch {
+		case err == nil:
+			c.Facts.State(id, events.CommandCompleted{Verb: verb}, command)
+		case errors.Is(err, context.Canceled), errors.Is(err, supervisor.ErrEnded):
+		default:
+			c.Facts.State(id, events.CommandFailed{Verb: verb, Reason: err.Error()}, command)
+		}
+	})
+}
+
+// resume takes up the commands that an earlier procd accepted and did not finish.
+func (c *controller) resume(ctx context.Context, prior state.State) {
+	for _, o := range prior.Outcomes {
+		if o.Target == events.Procd {
+			c.again(ctx, o)
+		}
+	}
+}
+
+func (c *controller) again(ctx context.Context, o state.Outcome) {
+	if o.State.Final() {
+		return
+	}
+	c.await(o.Entity, o.Verb, o.Command, func() error {
+		if o.Verb == "drain" {
+			return c.drain(ctx)
+		}
+		return c.sup.Await(ctx, o.Entity, c.goal(o.Verb, o.Entity, o.Command))
+	})
+}

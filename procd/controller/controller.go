@@ -1,0 +1,205 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"core.internal/procd/process"
+	registry "core.internal/procd/spec"
+	"core.internal/shared/bus"
+	"core.internal/shared/config"
+	"core.internal/shared/daemon"
+	"core.internal/shared/dep"
+	"core.internal/shared/events"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+	"core.internal/shared/supervisor"
+)
+
+// Definition is the daemon procd.
+func Definition() daemon.Definition {
+	var workspace string
+	return daemon.Definition{
+		Name:  events.Procd,
+		About: "starts, watches and stops the services of a node",
+		Settings: func(s *config.Set) {
+			s.StringVar(&workspace, "workspace", "", "root of the source tree; found from the working directory if empty")
+		},
+		Run: func(ctx context.Context, d *daemon.Daemon) error {
+			if workspace == "" {
+				workspace, _ = dep.FindWorkspace(".")
+			}
+			c := &controller{Daemon: d, workspace: workspace, awaited: map[events.ID]bool{}}
+			return c.run(ctx)
+		},
+	}
+}
+
+// gate is the condition without which nothing is started: that the launcher has
+// come to the stage "services".
+const gate = "stage services"
+
+// controller is procd while it runs.
+type controller struct {
+	*daemon.Daemon
+	workspace string
+
+	view     *bus.View
+	registry *registry.Registry
+	sup      *supervisor.Supervisor
+	pending  sync.WaitGroup // of awaited commands
+
+	mu      sync.Mutex
+	awaited map[events.ID]bool // commands whose outcome is yet to be stated; guarded by mu
+}
+
+func (c *controller) run(ctx context.Context) error {
+	specs, broken := registry.Load(c.Config, c.workspace)
+	c.view = bus.NewView(c.Bus, c.Config.Name)
+	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Log)
+	processes := process.New(c.Daemon, c.busURL(), c.workspace)
+
+	// The runner outlives the supervisor, which outlives what tells it things.
+	beneath, release := context.WithCancel(context.WithoutCancel(ctx))
+	var under errgroup.Group
+	under.Go(func() error { return processes.Run(beneath) })
+	defer under.Wait()
+	defer release()
+
+	// Services end when procd is asked to, and are left to a successor where it
+	// fails.
+	asked := ctx
+	g, ctx := errgroup.WithContext(ctx)
+	supervise, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	context.AfterFunc(ctx, func() {
+		if asked.Err() == nil {
+			end(supervisor.ErrLeave)
+		}
+		end(nil)
+	})
+	g.Go(func() error { return c.view.Run(ctx) })
+	g.Go(func() error {
+		prior, err := c.prior(ctx, specs)
+		if err != nil {
+			return err
+		}
+		resume := c.stageReached(prior)
+		if broken != nil && !resume {
+			return broken
+		}
+		if broken != nil {
+			c.Log.Error("specs that are wrong are left out", "error", broken)
+		}
+		c.sup = c.supervisor(processes, prior, resume)
+		if err := c.Metrics.Register(process.Metrics(c.sup.State, time.Now)); err != nil {
+			return fmt.Errorf("metrics: %w", err)
+		}
+		g.Go(func() error { return c.sup.Run(supervise) })
+		return c.serve(ctx, g, specs, broken == nil, prior)
+	})
+	err := g.Wait()
+	c.pending.Wait()
+	if asked.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// prior prepares what can be prepared, waits for this daemon's stage and returns
+// what is known of the services then.
+func (c *controller) prior(ctx context.Context, specs []spec.Located) (state.State, error) {
+	for _, s := range specs {
+		if err := bus.Mint(c.Layout.Keys(), events.Source(s.ID)); err != nil {
+			return state.State{}, fmt.Errorf("mint the credential of %s: %w", s.ID, err)
+		}
+	}
+	if err := c.registry.Read(ctx); err != nil {
+		return state.State{}, err
+	}
+	if err := c.Await(ctx); err != nil {
+		return state.State{}, err
+	}
+	last, err := c.Bus.Events().Last(ctx, events.NodeFacts(c.Config.Name))
+	if err != nil {
+		return state.State{}, fmt.Errorf("look for the node's last fact: %w", err)
+	}
+	return c.view.Wait(ctx, func(s state.State) bool { return s.Seq >= last })
+}
+
+// stageReached reports whether the launcher has come to the services in this
+// boot.
+func (c *controller) stageReached(s state.State) bool {
+	stage := s.Stages["services"].State
+	return c.Config.Stage != "" && (stage == state.StageStarting || stage == state.StageReady)
+}
+
+func (c *controller) supervisor(p *process.Processes, prior state.State, resume bool) *supervisor.Supervisor {
+	return supervisor.New(supervisor.Options{
+		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Services.Build, Log: c.Log,
+		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
+		StopTimeout: c.Config.StopTimeout * 3 / 2,
+		Want: func(s spec.Located) events.ServiceDesired {
+			id := events.Entity(s.ID)
+			enabled := s.InProfile(c.Config.Profiles)
+			if d, ok := c.registry.Desired(id); ok {
+				enabled = d.Enabled
+			}
+			want := events.ServiceDesired{Enabled: enabled, Running: enabled}
+			if before, ok := prior.Services[id]; ok && resume {
+				want.Running, want.Restart = before.Desired.Running, before.Desired.Restart
+			}
+			return want
+		},
+	})
+}
+
+// serve makes the services known and then does what procd is for.
+func (c *controller) serve(ctx context.Context, g *errgroup.Group, specs []spec.Located, whole bool, prior state.State) error {
+	c.conditions(prior)
+	if err := c.sup.Register(ctx, specs); err != nil {
+		return err
+	}
+	if whole {
+		if err := c.sup.Orphans(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.registry.Publish(specs); err != nil {
+		return err
+	}
+	if err := c.Ready(ctx, nil); err != nil {
+		return err
+	}
+	c.resume(ctx, prior)
+	g.Go(func() error { return c.registry.Run(ctx) })
+	g.Go(func() error { return c.watch(ctx) })
+	g.Go(func() error { return c.snapshots(ctx) })
+	g.Go(func() error { return c.lost(ctx, prior.Seq) })
+	g.Go(func() error {
+		return c.Bus.KeepAside(ctx, bus.KeepAside{Node: c.Config.Name, Facts: c.Facts, After: prior.Dead.Kept})
+	})
+	return c.Bus.ServeCommands(ctx, c.Config.Name, events.Procd, func(_ context.Context, m bus.Command) error {
+		return c.command(ctx, m) // what it asks for takes longer than its delivery
+	})
+}
+
+// lost tells the registry when the bus lost its memory.
+func (c *controller) lost(ctx context.Context, after uint64) error {
+	return c.Bus.Follow(ctx, bus.Follow{
+		Stream: events.StreamEvents, Filter: events.EntityFacts(c.Config.Name, events.Procd, events.DeadEntity),
+		After: after, Reset: c.registry.Lost,
+	}, func(events.Record) error { return nil })
+}
+
+func (c *controller) busURL() string {
+	if c.Config.BusURL != "" {
+		return c.Config.BusURL
+	}
+	return "nats://" + c.Config.BusListen
+}

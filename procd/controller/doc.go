@@ -1,0 +1,30 @@
+// Package controller is procd: it composes the registry of specs, the runner and
+// the supervisor of services with the bus.
+//
+// # Usage
+//
+//	daemon.Main(controller.Definition())
+//
+// # What it does
+//
+// It loads the specs, takes over the services of an earlier procd, and, once the
+// launcher has come to the stage "services", starts what is wanted: what
+// operators decided (core_desired), else what the profile enables. Run alone it
+// waits for nothing but the bus.
+//
+// It serves the commands enable, disable, start, stop and restart of a service
+// and drain of the node. Each is stated as accepted or rejected at once, and as
+// completed or failed when what was asked for has come about or cannot. Commands
+// that were under way when procd ended are taken up again.
+//
+// Beside that it keeps snapshots of the node's state, and aside what no fold
+// understands.
+//
+// # Concurrency
+//
+// Run joins everything it starts.
+//
+// # Testing
+//
+// Against a real bus and real processes.
+package controller

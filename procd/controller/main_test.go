@@ -1,0 +1,228 @@
+package controller_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"core.internal/procd/controller"
+	"core.internal/shared/bus"
+	"core.internal/shared/daemon"
+	"core.internal/shared/events"
+	"core.internal/shared/state"
+	"core.internal/shared/testutil/testbus"
+)
+
+// The test binary is also procd, and also a service.
+func TestMain(m *testing.M) {
+	switch os.Getenv("PROCD_TEST") {
+	case "procd":
+		daemon.Main(controller.Definition())
+	case "service":
+		service()
+	}
+	os.Exit(m.Run())
+}
+
+// service answers HTTP where it is told, until it is asked to end. A file named
+// "crash" in its data directory makes it end with status 3 at once.
+func service() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if _, err := os.Stat(filepath.Join(os.Getenv("CORE_DATA_DIR"), "crash")); err == nil {
+		fmt.Println("no more")
+		os.Exit(3)
+	}
+	l, err := net.Listen("tcp", os.Getenv("LISTEN"))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("listening", os.Getenv("CORE_SERVICE"), os.Getenv("SECRET"))
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, os.Getpid())
+	}))
+	<-ctx.Done()
+	os.Exit(0)
+}
+
+// rig is a bus, a node directory with specs, and procd.
+type rig struct {
+	t    testing.TB
+	bus  *testbus.Bus
+	op   *bus.Conn
+	view *bus.View
+	root string
+	env  []string
+}
+
+func newRig(t *testing.T, specs map[string]string) *rig {
+	t.Helper()
+	r := &rig{t: t, bus: testbus.Start(t, events.Procd, events.Launcher), root: t.TempDir()}
+	dir := filepath.Join(r.root, "specs")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for id, more := range specs {
+		if !strings.Contains(more, `"profiles"`) {
+			more += `,"profiles":["default"]`
+		}
+		text := fmt.Sprintf(`{"id":%q,
+			"process":{"command":%q,"env":{"PROCD_TEST":"service","LISTEN":"127.0.0.1:{ports.primary}"}},
+			"ports":{"primary":{"port":0,"protocol":"http"}},
+			"health":{"type":"http","interval":"100ms"}%s}`, id, executable(t), more)
+		if err := os.WriteFile(filepath.Join(dir, id+".json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.env = []string{
+		"CORE_ROOT=" + r.root, "CORE_BUS_URL=" + r.bus.URL(), "CORE_BUS_SEED_FILE=" + r.bus.Seed(events.Procd),
+		"CORE_WORKSPACE=" + t.TempDir(), "CORE_STOP_TIMEOUT=2s",
+	}
+	r.op = r.bus.Connect(events.Operator)
+	r.view = bus.NewView(r.op, testbus.Node)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.view.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return r
+}
+
+func executable(t testing.TB) string {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exe
+}
+
+// inProcess runs procd in the test's own process; the returned function ends it.
+func (r *rig) inProcess(more ...string) func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var out syncBuffer
+	ended := make(chan error, 1)
+	go func() {
+		ended <- daemon.Exec(ctx, controller.Definition(), nil, append(r.env, more...), nil, &out, &out)
+	}()
+	stop := sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Errorf("procd: %v", err)
+		}
+		if r.t.Failed() {
+			r.t.Log(out.String())
+		}
+	})
+	r.t.Cleanup(stop)
+	return stop
+}
+
+// child runs procd as a process of its own.
+func (r *rig) child() *exec.Cmd {
+	r.t.Helper()
+	cmd := exec.Command(executable(r.t))
+	cmd.Env = append(os.Environ(), append(r.env, "PROCD_TEST=procd")...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var out syncBuffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if r.t.Failed() {
+			r.t.Log(out.String())
+		}
+	})
+	return cmd
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+const patience = 20 * time.Second
+
+func (r *rig) until(what string, ok func(state.State) bool) state.State {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	s, err := r.view.Wait(ctx, ok)
+	if err != nil {
+		text, _ := json.MarshalIndent(state.Document(s), "", " ")
+		r.t.Fatalf("%s: %v\n%s", what, err, text)
+	}
+	return s
+}
+
+func (r *rig) serving(ids ...events.Entity) state.State {
+	r.t.Helper()
+	return r.until(fmt.Sprint(ids, " serve"), func(s state.State) bool {
+		for _, id := range ids {
+			if !s.Services[id].Serving() {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// ask sends a command and returns its final outcome.
+func (r *rig) ask(id events.Entity, body events.Body) state.Outcome {
+	r.t.Helper()
+	return r.outcome(r.send(id, body))
+}
+
+func (r *rig) send(id events.Entity, body events.Body) events.ID {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	command, err := r.op.Send(ctx, events.CommandAddress{Node: testbus.Node, Target: events.Procd, Entity: id}, body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return command
+}
+
+func (r *rig) outcome(command events.ID) state.Outcome {
+	r.t.Helper()
+	s := r.until("outcome", func(s state.State) bool {
+		o, ok := s.Outcome(command)
+		return ok && o.State.Final()
+	})
+	o, _ := s.Outcome(command)
+	return o
+}
+
+func want(t *testing.T, o state.Outcome, st state.OutcomeState, reason string) {
+	t.Helper()
+	if o.State != st || o.Reason != reason {
+		t.Errorf("%s of %s: %s %q, want %s %q", o.Verb, o.Entity, o.State, o.Reason, st, reason)
+	}
+}

@@ -1,0 +1,85 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"core.internal/shared/events"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+)
+
+// stages has the stage behind each part of the platform that services may depend
+// on.
+var stages = map[string]events.Entity{
+	"core.edge": "edge", "core.controller": "controller", "core.pipelines": "pipelines",
+}
+
+// watch keeps the supervisor's conditions in step with the platform.
+func (c *controller) watch(ctx context.Context) error {
+	status := c.Bus.NC.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED)
+	defer c.Bus.NC.RemoveStatusListener(status)
+	changed := c.view.Watch(ctx)
+	for {
+		if c.view.Live() {
+			c.conditions(c.view.State())
+		} else {
+			c.sup.Condition("core.bus", c.Bus.NC.IsConnected())
+		}
+		select {
+		case <-changed:
+		case <-status:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// conditions tells the supervisor what of the platform is there. A stage that no
+// launcher reports is taken to be, as long as the bus is.
+func (c *controller) conditions(s state.State) {
+	connected := c.Bus.NC.IsConnected()
+	for _, name := range spec.Platform() {
+		holds := connected
+		if stage, ok := s.Stages[stages[name]]; ok {
+			holds = stage.State == state.StageReady
+		}
+		c.sup.Condition(name, holds)
+	}
+	c.sup.Condition(gate, c.stageReached(s) || c.Config.Stage == "")
+}
+
+// Bounds of snapshots: one is taken after so many facts, or after so long.
+const (
+	snapshotFacts = 512
+	snapshotPause = 30 * time.Second
+)
+
+// snapshots saves the node's state now and then, so that views begin there.
+func (c *controller) snapshots(ctx context.Context) error {
+	changed := c.view.Watch(ctx)
+	tick := time.NewTicker(snapshotPause)
+	defer tick.Stop()
+	saved := c.view.State().Seq
+	for {
+		due := false
+		select {
+		case <-changed:
+		case <-tick.C:
+			due = true
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		s := c.view.State()
+		if !c.view.Live() || s.Seq == saved || !due && s.Seq >= saved && s.Seq < saved+snapshotFacts {
+			continue
+		}
+		if err := c.Bus.SaveSnapshot(ctx, s); err != nil {
+			c.Log.Debug("no snapshot", "error", err)
+			continue
+		}
+		saved = s.Seq
+	}
+}

@@ -1,0 +1,54 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"core.internal/shared/daemon"
+	"core.internal/shared/dep"
+	"core.internal/shared/events"
+	"core.internal/shared/process/runner"
+	"core.internal/shared/spec"
+	"core.internal/shared/supervisor"
+)
+
+// Processes is what a supervisor needs to run services.
+type Processes struct {
+	Runner   *runner.Runner
+	Services *supervisor.Services
+}
+
+// New wires the runner and the builder of a node's services. busURL is where
+// services find the bus; workspace may be empty.
+func New(d *daemon.Daemon, busURL, workspace string) *Processes {
+	store := dep.Store{Bin: d.Layout.Bin(), Workspace: workspace}
+	return &Processes{
+		Runner: runner.New(runner.Options{
+			Dir: d.Layout.Run(), Log: d.Log,
+			Sink: func(id, stream string, l events.LogLine) {
+				d.Bus.PublishLine(d.Config.Name, events.Entity(id), stream, l)
+			},
+		}),
+		Services: &supervisor.Services{
+			Node: d.Config.Name, Layout: d.Layout, BusURL: busURL, Environ: os.Environ(), StopTimeout: d.Config.StopTimeout,
+			Install: func(ctx context.Context, s spec.Dep) (string, error) {
+				d.Log.Info("installing", "binary", s.Name, "source", s.Source)
+				want := dep.Want{Name: s.Name, Source: s.Source, Asset: s.Asset, Version: s.Version}
+				paths, err := store.Ensure(ctx, []dep.Want{want}, nil)
+				if err != nil {
+					return "", err
+				}
+				return paths[s.Name], nil
+			},
+		},
+	}
+}
+
+// Run hands on what services write, until ctx ends.
+func (p *Processes) Run(ctx context.Context) error {
+	if err := p.Runner.Run(ctx); err != nil {
+		return fmt.Errorf("run services: %w", err)
+	}
+	return nil
+}

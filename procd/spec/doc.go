@@ -1,0 +1,18 @@
+// Package spec is procd's registry: the service specs of the node, and what
+// operators want of them, as the bus has both.
+//
+// # Usage
+//
+// [Load] reads the specs. A [Registry] keeps two buckets in step with what procd
+// knows: core_specs with the spec of each service, core_desired with what
+// operators decided. It reads what they decided before ([Registry.Read]), takes
+// changes without blocking, and writes all again to a bus that lost its memory.
+//
+// # Concurrency
+//
+// A Registry may be used by several goroutines; Run writes.
+//
+// # Testing
+//
+// Against a bus of shared/bus/server that is ended and begun anew.
+package spec

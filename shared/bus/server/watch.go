@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	natsd "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/events"
+)
+
+// tell passes on refusals, the first at once and then at most one a second.
+func (s *Server) tell(ctx context.Context) error {
+	for {
+		select {
+		case <-s.gate.news:
+			r := s.gate.latest()
+			s.config.Log.Warn("a client was refused", "user", r.User, "address", r.Address, "reason", r.Reason, "count", r.Count)
+			if s.config.Refused != nil {
+				s.config.Refused(r)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// watch follows the key directory: a new service gets its bucket, and who lost
+// its key loses its connections.
+func (s *Server) watch(ctx context.Context, nsd *natsd.Server, js jetstream.JetStream, w *fsnotify.Watcher) error {
+	known := s.gate.load()
+	for {
+		select {
+		case e, ok := <-w.Events:
+			if !ok {
+				return errors.New("bus: the key directory is not watched any more")
+			}
+			if filepath.Ext(e.Name) != ".pub" {
+				continue
+			}
+		case err, ok := <-w.Errors:
+			if !ok {
+				return errors.New("bus: the key directory is not watched any more")
+			}
+			s.config.Log.Warn("watching the key directory", "error", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		keys := s.gate.load()
+		for source, key := range keys {
+			if known[source] == key || !IsService(source) {
+				continue
+			}
+			if err := bus.EnsureServiceBucket(ctx, js, s.config.store(), events.Entity(source)); err != nil && ctx.Err() == nil {
+				s.config.Log.Error("a service has no bucket", "service", string(source), "error", err)
+			}
+		}
+		for source, key := range known {
+			if keys[source] != key {
+				s.disconnect(nsd, source, key)
+			}
+		}
+		known = keys
+	}
+}
+
+// disconnect ends the connections of a source whose key is gone or another.
+func (s *Server) disconnect(nsd *natsd.Server, source events.Source, key string) {
+	z, err := nsd.Connz(&natsd.ConnzOptions{Username: true, User: key, Limit: 1 << 16})
+	if err != nil {
+		s.config.Log.Error("a source that lost its key stays connected", "source", string(source), "error", err)
+		return
+	}
+	for _, c := range z.Conns {
+		// A client that is not there any more is as wanted.
+		_ = nsd.DisconnectClientByID(c.Cid)
+	}
+	s.config.Log.Info("a source lost its key", "source", string(source), "connections", len(z.Conns))
+}

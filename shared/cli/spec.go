@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"core.internal/shared/cli/render"
+	"core.internal/shared/spec"
+	"core.internal/shared/ui"
+)
+
+func specCommand() *command {
+	return &command{
+		name: "spec", about: "show and check the documents that describe services",
+		subs: []*command{
+			{
+				name: "list", about: "show the specs that the node finds", node: true, flags: outputs("table", "json"),
+				exec: func(_ context.Context, c *call) error { return c.specList() },
+			},
+			{
+				name: "schema", about: "print the JSON Schema of a spec",
+				exec: func(_ context.Context, c *call) error {
+					if err := c.arguments(0, 0); err != nil {
+						return err
+					}
+					schema, err := spec.Schema()
+					if err != nil {
+						return err
+					}
+					_, err = c.out.Write(append(bytes.TrimSpace(schema), '\n'))
+					return err
+				},
+			},
+			{
+				name: "validate", args: "FILE…", about: "check spec files, without a node",
+				exec: func(_ context.Context, c *call) error { return c.specValidate() },
+			},
+		},
+	}
+}
+
+func (c *call) specValidate() error {
+	if err := c.arguments(1, -1); err != nil {
+		return err
+	}
+	var errs []error
+	for _, file := range c.args {
+		s, err := spec.Read(file)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if err := spec.Supported(s); err != nil {
+			c.note(err.Error())
+		}
+		if err := c.out.Print(fmt.Sprintf("%s%s  %s", c.out.Mark(ui.OK), file, s.ID)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// specJSON is one spec in a list.
+type specJSON struct {
+	ID           spec.ServiceID `json:"id"`
+	Name         string         `json:"name"`
+	File         string         `json:"file"`
+	Digest       string         `json:"digest"`
+	Enabled      bool           `json:"enabled"` // by the profiles of the settings
+	Profiles     []string       `json:"profiles"`
+	Dependencies []string       `json:"dependencies"`
+	Unsupported  string         `json:"unsupported,omitempty"`
+}
+
+func (c *call) specList() error {
+	if err := c.arguments(0, 0); err != nil {
+		return err
+	}
+	specs, loadErr := spec.Load(c.app.Specs(c.node))
+	all := []specJSON{}
+	for _, s := range specs {
+		row := specJSON{
+			ID: s.ID, Name: s.DisplayName, File: s.File, Digest: s.Digest, Enabled: s.InProfile(c.node.Profiles),
+			Profiles: append([]string{}, s.Profiles...), Dependencies: append([]string{}, s.Dependencies...),
+		}
+		if err := spec.Supported(s); err != nil {
+			row.Unsupported = err.Error()
+		}
+		all = append(all, row)
+	}
+	err := c.printSpecs(all)
+	if loadErr == nil {
+		loadErr = spec.Check(specs)
+	}
+	return errors.Join(err, loadErr)
+}
+
+func (c *call) printSpecs(all []specJSON) error {
+	if c.text(outputFlag) == "json" {
+		return printJSON(c.out, all)
+	}
+	t := &render.Table{Columns: []render.Column{
+		{Title: "SERVICE"}, {Title: "NAME", Drop: 2}, {Title: "ENABLED"}, {Title: "PROFILES", Drop: 1}, {Title: "DEPENDS ON", Flex: true}, {Title: "FILE", Flex: true}, {Title: "UNSUPPORTED", Flex: true},
+	}}
+	for _, s := range all {
+		enabled := render.Toned("no", ui.Idle)
+		if s.Enabled {
+			enabled = render.Toned("yes", ui.OK)
+		}
+		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(s.Name), enabled, render.Text(strings.Join(s.Profiles, ", ")),
+			render.Text(strings.Join(s.Dependencies, ", ")), render.Text(s.File), render.Toned(s.Unsupported, ui.Bad))
+	}
+	return c.out.Print(t.Lines(c.out)...)
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"core.internal/shared/cli/render"
+	"core.internal/shared/state"
+	"core.internal/shared/ui"
+)
+
+func statusCommand() *command {
+	return &command{
+		name: "status", about: "show stages, daemons, services, runs and routes", node: true,
+		examples: []string{"status", "status --watch", "status --output json"},
+		flags: func(f *flags) {
+			outputs("table", "json")(f)
+			f.Bool("watch", false, "go on: redrawn in place on a terminal, as changes elsewhere, one document a line with --output json")
+		},
+		exec: func(ctx context.Context, c *call) error {
+			if err := c.arguments(0, 0); err != nil {
+				return err
+			}
+			return c.withSession(ctx, func(ctx context.Context, s *session) error {
+				asJSON, watch := c.text(outputFlag) == "json", value[bool](c, "watch")
+				switch {
+				case asJSON && watch:
+					return c.watch(ctx, s, func(st state.State) error { return json.NewEncoder(c.out).Encode(state.Document(st)) })
+				case asJSON:
+					return printJSON(c.out, state.Document(s.view.State()))
+				case watch && c.out.Terminal:
+					return c.watchScreen(ctx, s)
+				case watch:
+					return c.watchChanges(ctx, s)
+				}
+				return c.out.Print(pageLines(c.out, ui.Build(s.view.State(), ui.Options{Now: time.Now()}))...)
+			})
+		},
+	}
+}
+
+// pace is the least time between two pictures of a state that changes.
+const pace = 100 * time.Millisecond
+
+// watch hands each state to show, the first at once, at most one per pace.
+func (c *call) watch(ctx context.Context, s *session, show func(state.State) error) error {
+	changed := s.view.Watch(ctx)
+	pause := time.NewTicker(pace)
+	defer pause.Stop()
+	for {
+		if err := show(s.view.State()); err != nil {
+			return err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// watchScreen redraws the page in place when something changed, and every second
+// because ages do.
+func (c *call) watchScreen(ctx context.Context, s *session) error {
+	screen := render.NewScreen(c.out)
+	defer screen.Close()
+	changed := s.view.Watch(ctx)
+	pause, aging := time.NewTicker(pace), time.NewTicker(time.Second)
+	defer pause.Stop()
+	defer aging.Stop()
+	for {
+		lines := pageLines(c.out, ui.Build(s.view.State(), ui.Options{Now: time.Now()}))
+		if !s.view.Live() || !s.NC.IsConnected() {
+			lines = append(lines, "", c.out.Tone(ui.Bad, "disconnected: this is how it was; waiting for the bus"))
+		}
+		if err := screen.Draw(lines); err != nil {
+			return err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		select {
+		case <-changed:
+		case <-aging.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// watchChanges prints what is, then what changes.
+func (c *call) watchChanges(ctx context.Context, s *session) error {
+	var before *ui.Page
+	return c.watch(ctx, s, func(st state.State) error {
+		page := ui.Build(st, ui.Options{Now: time.Now()})
+		var lines []string
+		if before == nil {
+			lines = pageLines(c.out, page)
+		} else {
+			for _, change := range changes(*before, page) {
+				lines = append(lines, time.Now().Format("15:04:05.000")+"  "+change)
+			}
+		}
+		before = &page
+		if len(lines) == 0 {
+			return nil
+		}
+		return c.out.Print(lines...)
+	})
+}
+
+// changes says, one line each, what a page shows otherwise than the one before.
+func changes(before, after ui.Page) []string {
+	old := map[string]string{}
+	for _, f := range features(before) {
+		old[f.name] = f.text
+	}
+	var lines []string
+	for _, f := range features(after) {
+		if was, ok := old[f.name]; !ok || was != f.text {
+			lines = append(lines, f.name+"  "+f.text)
+		}
+		delete(old, f.name)
+	}
+	for _, f := range features(before) {
+		if _, gone := old[f.name]; gone {
+			lines = append(lines, f.name+"  gone")
+		}
+	}
+	return lines
+}
+
+type feature struct{ name, text string }
+
+// features is what a page shows as lines that do not depend on the time.
+func features(p ui.Page) []feature {
+	list := []feature{{"node " + string(p.Node.Name), p.Node.State.Text + ", " + p.Node.Summary}}
+	for _, g := range p.Stages {
+		list = append(list, feature{"stage " + string(g.Name), phrase(g.State.Text, g.Took, g.Reason)})
+	}
+	for _, kind := range []struct {
+		name string
+		rows []ui.Service
+	}{{"daemon ", p.Daemons}, {"service ", p.Services}} {
+		for _, v := range kind.rows {
+			pid := ""
+			if v.PID > 0 {
+				pid = fmt.Sprintf("pid %d", v.PID)
+			}
+			list = append(list, feature{kind.name + string(v.ID), phrase(v.State.Text, v.Health.Text, pid, v.Reason)})
+		}
+	}
+	for _, r := range p.Runs {
+		list = append(list, feature{"run " + string(r.ID), phrase(r.State.Text, r.Progress, r.Reason)})
+	}
+	for _, r := range p.Routes {
+		list = append(list, feature{"route " + string(r.Service), phrase(r.State.Text, r.Reason)})
+	}
+	return list
+}
+
+// phrase joins what is not empty.
+func phrase(parts ...string) string {
+	text := ""
+	for _, p := range parts {
+		if p == "" {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += p
+	}
+	return render.Clean(text)
+}
+
+func printJSON(s *render.Stream, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = s.Write(append(b, '\n'))
+	return err
+}
