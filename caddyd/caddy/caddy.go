@@ -2,9 +2,10 @@ package caddy
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/caddy"
@@ -22,44 +23,36 @@ func Definition() daemon.Definition {
 	}
 }
 
-func run(ctx context.Context, d *daemon.Daemon) (err error) {
-	reloads := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "core_edge_reload_seconds", Help: "How long Caddy took to take a configuration.",
-		Buckets: prometheus.ExponentialBuckets(0.001, 2, 10),
-	})
-	sites := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "core_edge_sites", Help: "Services that the edge answers for, by state.",
-	}, []string{"state"})
-	d.Metrics.MustRegister(reloads, sites)
+func run(ctx context.Context, d *daemon.Daemon) error {
 	server := caddy.New(caddy.Options{
-		Site: site.Options{Listen: d.Config.EdgeListen}, Log: d.Log,
-		Reloaded: func(took time.Duration) { reloads.Observe(took.Seconds()) },
+		Listen: d.Config.EdgeListen, Storage: filepath.Join(d.Layout.Dir, "edge"), Node: string(d.Config.Name), Log: d.Log,
 	})
-	// The view catches up while Caddy loads.
+	d.Metrics.MustRegister(server.Collector())
 	view := bus.NewView(d.Bus, d.Config.Name)
-	following, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- view.Run(following) }()
-	defer func() {
-		stop()
-		<-done
-	}()
-	if err := server.Start(ctx); err != nil {
-		return err
-	}
-	defer func() {
-		if serr := server.Stop(); err == nil {
-			err = serr
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx) })
+	g.Go(func() error { // the view catches up while Caddy loads
+		if err := view.Run(ctx); ctx.Err() == nil {
+			return err
 		}
-	}()
-	d.Healthy(func() error {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		return server.Check(ctx)
+		return nil
 	})
-	if err := d.Ready(ctx, map[string]string{"http": "http://" + d.Config.EdgeListen}); err != nil {
-		return err
-	}
-	e := &edge{d: d, server: server, sites: sites, stated: map[events.Entity]stated{}}
-	return e.follow(ctx, view)
+	g.Go(func() error {
+		select {
+		case <-server.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		d.Healthy(func() error {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			return server.Check(ctx)
+		})
+		if err := d.Ready(ctx, map[string]string{"http": "http://" + server.Address()}); err != nil {
+			return err
+		}
+		e := &edge{d: d, server: server, writes: map[events.Entity]site.Site{}}
+		return e.follow(ctx, view)
+	})
+	return g.Wait()
 }

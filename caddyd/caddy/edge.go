@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/caddy"
@@ -22,17 +19,15 @@ import (
 type edge struct {
 	d      *daemon.Daemon
 	server *caddy.Server
-	sites  *prometheus.GaugeVec
-	stated map[events.Entity]stated
+	ledger site.Ledger
+	begun  bool
 	seq    uint64 // of the last state looked at
-	writes map[events.Entity]stated
-}
-
-// stated is what the last fact about a service's routes said.
-type stated struct {
-	State  state.RouteState `json:"state"`
-	Routes []events.Route   `json:"routes,omitempty"`
-	Reason string           `json:"reason,omitempty"`
+	served []site.Site
+	// released and held keep what was served going while a bus that lost its
+	// memory is told everything anew; see [site.Hold].
+	held     []site.Site
+	released map[events.Entity]bool
+	writes   map[events.Entity]site.Site // what is to be stored
 }
 
 // follow applies every change of the state until ctx ends.
@@ -42,10 +37,13 @@ func (e *edge) follow(ctx context.Context, view *bus.View) error {
 		if view.Live() {
 			s := view.State()
 			if s.Seq < e.seq {
-				e.writes = maps.Clone(e.stated) // the bus lost the bucket too
+				e.held, e.released = e.served, map[events.Entity]bool{}
+				for _, one := range e.served { // the bucket is lost too
+					e.writes[one.Service] = one
+				}
 			}
 			e.seq = s.Seq
-			e.apply(s)
+			e.apply(ctx, s)
 			e.store(ctx)
 		}
 		select {
@@ -56,73 +54,29 @@ func (e *edge) follow(ctx context.Context, view *bus.View) error {
 	}
 }
 
-func (e *edge) apply(s state.State) {
-	sites := site.FromState(s)
-	refused, err := e.server.Apply(sites)
+// apply serves what the state says and states what changed.
+func (e *edge) apply(ctx context.Context, s state.State) {
+	sites := site.Decide(s)
+	if e.held != nil {
+		sites = site.Hold(e.held, sites, e.released)
+	}
+	refused, err := e.server.Apply(ctx, sites)
 	if err != nil {
 		e.d.Log.Error("the edge keeps its last configuration", "error", err)
 		return
 	}
-	now := map[events.Entity]stated{}
-	counts := map[state.RouteState]int{state.RouteOpen: 0, state.RouteClosed: 0, state.RouteRefused: 0}
-	for _, one := range sites {
-		what := stated{State: state.RouteClosed, Routes: one.Routes, Reason: one.Reason}
-		switch why, no := refused[one.Service]; {
-		case no:
-			what = stated{State: state.RouteRefused, Reason: why}
-		case one.Open:
-			what = stated{State: state.RouteOpen, Routes: one.Routes}
-		}
-		now[one.Service] = what
-		counts[what.State]++
-		e.say(s, one.Service, what)
+	e.served = sites
+	e.ledger.Note(sites)
+	if !e.begun {
+		e.begun = true
+		e.ledger.Forget(s.Routes)
 	}
-	for _, id := range slices.Sorted(maps.Keys(e.stated)) {
-		if _, there := now[id]; !there {
-			e.d.Facts.State(id, events.RouteRemoved{}, "")
-			delete(e.stated, id)
+	for _, c := range e.ledger.Take(refused) {
+		e.d.Facts.State(c.Service, c.Body, "")
+		if i := slices.IndexFunc(sites, func(one site.Site) bool { return one.Service == c.Service }); i >= 0 {
+			e.writes[c.Service] = sites[i]
 		}
 	}
-	for state, count := range counts {
-		e.sites.WithLabelValues(string(state)).Set(float64(count))
-	}
-}
-
-// say states what is served for a service, if that is news.
-func (e *edge) say(s state.State, id events.Entity, what stated) {
-	before, known := e.stated[id]
-	if !known {
-		// What an edge before this one stated and still holds is no news.
-		r, stood := s.Routes[id]
-		before = stated{State: r.State, Routes: r.Routes, Reason: r.Reason}
-		if !stood && what.State == state.RouteOpen {
-			closed := s.Services[id].Registered.Routes
-			e.d.Facts.State(id, events.RouteClosed{Routes: closed, Reason: "it is starting"}, "")
-		}
-		known = stood
-	}
-	e.stated[id] = what
-	// Why a route is closed may change without news: what is served is the same.
-	if known && before.State == what.State && (what.State == state.RouteClosed || reflect.DeepEqual(before, what)) {
-		return
-	}
-	switch what.State {
-	case state.RouteOpen:
-		e.d.Facts.State(id, events.RouteOpened{Routes: what.Routes}, "")
-	case state.RouteClosed:
-		closed := s.Services[id].Registered.Routes
-		reason := what.Reason
-		if !known {
-			reason = "it is starting"
-		}
-		e.d.Facts.State(id, events.RouteClosed{Routes: closed, Reason: reason}, "")
-	case state.RouteRefused:
-		e.d.Facts.State(id, events.RouteRefused{Reason: what.Reason}, "")
-	}
-	if e.writes == nil {
-		e.writes = map[events.Entity]stated{}
-	}
-	e.writes[id] = what
 }
 
 // store keeps the routes as they are served in their bucket, for other nodes.

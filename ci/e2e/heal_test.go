@@ -87,9 +87,11 @@ func TestLauncherKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-b.done
+	b.ended = true
 	if code, _ := b.get("alpha.localhost", "/greetings"); code != http.StatusOK {
 		t.Errorf("alpha without a launcher: status %d", code)
 	}
+	b.ended = false
 	b.start()
 	for i, s := range b.status().Services {
 		if s.PID != before[i].PID {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -45,6 +44,7 @@ type binaries struct {
 	stderr   lockedBuffer
 	edge     string
 	done     chan error
+	ended    bool // done was received from
 }
 
 type lockedBuffer struct {
@@ -84,48 +84,48 @@ func up(t *testing.T, args ...string) *binaries {
 
 func (b *binaries) start(args ...string) {
 	b.t.Helper()
-	b.done = make(chan error, 1)
-	args = append([]string{"up", "--root", b.root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--output", "jsonl"}, args...)
+	args = append([]string{"up", "--root", b.root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--progress-fd", "3"}, args...)
 	b.cmd = exec.Command(b.launcher, args...)
 	b.cmd.Stderr = &b.stderr
-	out, err := b.cmd.StdoutPipe()
+	read, write, err := os.Pipe()
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if err := b.cmd.Start(); err != nil {
+	defer read.Close()
+	b.cmd.ExtraFiles = []*os.File{write}
+	err = b.cmd.Start()
+	write.Close()
+	if err != nil {
 		b.t.Fatal(err)
 	}
+	done := make(chan error, 1)
+	b.done = done
+	go func(cmd *exec.Cmd) { done <- cmd.Wait() }(b.cmd)
 	b.t.Cleanup(b.down)
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		var event struct {
-			State   string
-			Error   string
-			Summary struct {
+	for d := json.NewDecoder(read); ; {
+		var m struct {
+			Up *struct {
 				EdgeURL string `json:"edge_url"`
-			}
+			} `json:"up"`
+			Error string `json:"error"`
 		}
-		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
-			b.t.Fatalf("up printed %q: %v", lines.Text(), err)
+		if err := d.Decode(&m); err != nil {
+			b.t.Fatalf("up ended early: %v\n%s", err, &b.stderr)
 		}
-		if event.State == "failed" {
-			b.t.Fatalf("up failed: %s", event.Error)
+		if m.Error != "" {
+			b.t.Fatalf("up failed: %s\n%s", m.Error, &b.stderr)
 		}
-		if event.State == "up" {
-			b.edge = event.Summary.EdgeURL
-			go func() {
-				_, _ = io.Copy(io.Discard, out)
-				b.done <- b.cmd.Wait()
-			}()
+		if m.Up != nil {
+			b.edge = m.Up.EdgeURL
 			return
 		}
 	}
-	b.t.Fatalf("up ended early: %v\n%s", b.cmd.Wait(), &b.stderr)
 }
 
 // down takes the node down and checks that nothing of it is left.
 func (b *binaries) down() {
-	if b.cmd.ProcessState == nil {
+	if !b.ended {
+		b.ended = true
 		_ = b.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case err := <-b.done:

@@ -84,7 +84,7 @@ func TestTranscript(t *testing.T) {
 	var first []string
 	for i := range 3 {
 		n := harness.Start(t, harness.Options{Profiles: []string{"default"}})
-		transcript := boot.Transcript(n.Facts())
+		transcript := events.Transcript(n.Facts())
 		if err := n.Stop(); err != nil {
 			t.Fatal(err)
 		}

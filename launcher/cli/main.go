@@ -11,7 +11,6 @@ import (
 	"core.internal/shared/cli"
 	"core.internal/shared/config"
 	"core.internal/shared/daemon"
-	"core.internal/shared/pipeline"
 	"core.internal/shared/pipeline/builtin"
 	"core.internal/shared/spec"
 )
@@ -34,18 +33,9 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 func app() cli.App {
 	return cli.App{
 		Name: "launcher", Version: daemon.Version(), Up: up,
-		Pipelines: pipelines,
+		Pipelines: builtin.Describe,
 		Specs: func(c config.Node) spec.Dirs {
 			return spec.Dirs{Workspace: builtin.Workspace(c), Root: c.Root, Extra: c.Specs}
 		},
 	}
-}
-
-// pipelines lists what pipelined of this version offers.
-func pipelines(c config.Node) ([]pipeline.Description, error) {
-	registry, err := builtin.Registry(builtin.Options{Workspace: builtin.Workspace(c)})
-	if err != nil {
-		return nil, err
-	}
-	return registry.Describe(), nil
 }

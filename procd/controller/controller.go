@@ -12,7 +12,6 @@ import (
 	"core.internal/procd/process"
 	registry "core.internal/procd/spec"
 	"core.internal/shared/bus"
-	"core.internal/shared/config"
 	"core.internal/shared/daemon"
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
@@ -23,18 +22,15 @@ import (
 
 // Definition is the daemon procd.
 func Definition() daemon.Definition {
-	var workspace string
 	return daemon.Definition{
 		Name:  events.Procd,
 		About: "starts, watches and stops the services of a node",
-		Settings: func(s *config.Set) {
-			s.StringVar(&workspace, "workspace", "", "root of the source tree; found from the working directory if empty")
-		},
 		Run: func(ctx context.Context, d *daemon.Daemon) error {
+			workspace := d.Config.Workspace
 			if workspace == "" {
 				workspace, _ = dep.FindWorkspace(".")
 			}
-			c := &controller{Daemon: d, workspace: workspace, awaited: map[events.ID]bool{}}
+			c := &controller{Daemon: d, workspace: workspace, told: map[string]bool{}, awaited: map[events.ID]bool{}}
 			return c.run(ctx)
 		},
 	}
@@ -52,7 +48,8 @@ type controller struct {
 	view     *bus.View
 	registry *registry.Registry
 	sup      *supervisor.Supervisor
-	pending  sync.WaitGroup // of awaited commands
+	told     map[string]bool // conditions; first serve's, then watch's alone
+	pending  sync.WaitGroup  // of awaited commands
 
 	mu      sync.Mutex
 	awaited map[events.ID]bool // commands whose outcome is yet to be stated; guarded by mu

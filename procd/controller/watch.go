@@ -26,7 +26,7 @@ func (c *controller) watch(ctx context.Context) error {
 		if c.view.Live() {
 			c.conditions(c.view.State())
 		} else {
-			c.sup.Condition("core.bus", c.Bus.NC.IsConnected())
+			c.condition("core.bus", c.Bus.NC.IsConnected())
 		}
 		select {
 		case <-changed:
@@ -46,9 +46,17 @@ func (c *controller) conditions(s state.State) {
 		if stage, ok := s.Stages[stages[name]]; ok {
 			holds = stage.State == state.StageReady
 		}
+		c.condition(name, holds)
+	}
+	c.condition(gate, c.stageReached(s) || c.Config.Stage == "")
+}
+
+// condition tells the supervisor what it does not know yet.
+func (c *controller) condition(name string, holds bool) {
+	if told, ok := c.told[name]; !ok || told != holds {
+		c.told[name] = holds
 		c.sup.Condition(name, holds)
 	}
-	c.sup.Condition(gate, c.stageReached(s) || c.Config.Stage == "")
 }
 
 // Bounds of snapshots: one is taken after so many facts, or after so long.

@@ -42,18 +42,29 @@ func NewRegistry(c *bus.Conn, node events.Node, log *slog.Logger) *Registry {
 	}
 }
 
-// Read learns what the buckets have, waiting for them where they are not there
-// yet.
+// Read learns what the buckets have, trying until it has or ctx ends.
 func (r *Registry) Read(ctx context.Context) error {
 	for _, bucket := range []string{events.BucketDesired, events.BucketSpecs} {
-		if err := r.read(ctx, bucket); err != nil {
-			return fmt.Errorf("read bucket %s: %w", bucket, err)
+		for {
+			err := r.read(ctx, bucket)
+			if err == nil {
+				break
+			}
+			err = fmt.Errorf("read bucket %s: %w", bucket, err)
+			r.log.Info("waiting for the bus", "cause", err)
+			select {
+			case <-time.After(firstPause):
+			case <-ctx.Done():
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 func (r *Registry) read(ctx context.Context, bucket string) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	kv, err := r.conn.Bucket(ctx, bucket)
 	if err != nil {
 		return err
@@ -164,11 +175,11 @@ func (r *Registry) poke() {
 	}
 }
 
-// Bounds of writing.
+// Bounds of reading and writing.
 const (
-	writeTimeout = 2 * time.Second
-	firstPause   = 20 * time.Millisecond
-	longestPause = 2 * time.Second
+	requestTimeout = 2 * time.Second
+	firstPause     = 20 * time.Millisecond
+	longestPause   = 2 * time.Second
 )
 
 // Run writes what is to be written, trying until it is, until ctx ends.
@@ -217,7 +228,7 @@ func (r *Registry) flush(ctx context.Context) error {
 }
 
 func (r *Registry) write(ctx context.Context, e entry, value []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	kv, err := r.conn.JS.KeyValue(ctx, e.bucket)
 	if err != nil {

@@ -40,7 +40,7 @@ func (n *Node) buildDaemon(_ context.Context, s spec.Located, _ supervisor.Insta
 		return supervisor.Built{}, fmt.Errorf("%s has no binary", d)
 	}
 	settings := n.Config
-	settings.Root = n.layout.Root
+	settings.Root, settings.Workspace = n.layout.Root, n.Workspace
 	settings.Stage, settings.Boot = stageOf[d], string(n.boot)
 	settings.BusURL = n.busURL()
 	file := n.layout.Log(string(d))

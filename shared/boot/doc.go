@@ -24,7 +24,7 @@
 //
 // Every stage is stated as stage.starting, ready, failed, stopping and stopped,
 // with the id of the boot as cause. Facts from before the bus is there are
-// queued. What a boot states is the same every time; see [Transcript].
+// queued. What a boot states is the same every time; see [events.Transcript].
 //
 // # Testing
 //

@@ -9,6 +9,7 @@ import (
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/state"
 )
 
 // stage is one node of the boot graph. up returns when what the stage promises
@@ -60,7 +61,10 @@ func (n *Node) bringUp(ctx context.Context, stages []stage) (int, error) {
 		n.state(s, i, events.StageReady{Index: i + 1, TookMS: milliseconds(took)})
 		n.tell(Event{State: Ready, Took: took}, stages, i)
 	}
-	return len(stages), nil
+	// Who is told that the node is up sees that in its state.
+	last := events.Entity(stages[len(stages)-1].name)
+	_, err := n.view.Wait(ctx, func(s state.State) bool { return s.Stages[last].State == state.StageReady })
+	return len(stages), err
 }
 
 // takeDown takes the stages in reverse.

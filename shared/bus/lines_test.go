@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
 )
@@ -130,7 +132,9 @@ func TestLinesFollow(t *testing.T) {
 	say(t, procd, "stdout", "four")
 	want("four")
 	for i := range 3 {
+		lost := procd.NC.StatusChanged(nats.RECONNECTING)
 		b.down()
+		<-lost // what is written into a connection as it breaks is only on disk
 		procd.PublishLine(node, "alpha", "stdout", events.LogLine{Text: fmt.Sprint("away ", i)})
 		b.up()
 		want(fmt.Sprint("away ", i))

@@ -1,9 +1,7 @@
 package caddy
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,76 +11,145 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	// The modules of a stock Caddy.
+	// The modules of a stock Caddy; see the package's documentation.
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"core.internal/shared/caddy/site"
 	"core.internal/shared/events"
 )
 
-// Options configure a [Server].
+// Options say how the edge serves.
 type Options struct {
-	Site site.Options
-	Log  *slog.Logger // discarded if nil
-	// Reloaded is told of every configuration that Caddy took, and how long
-	// that lasted; may be nil.
-	Reloaded func(took time.Duration)
+	Listen  string        // host:port; port 0 for any free one
+	Storage string        // a directory for what Caddy keeps
+	Node    string        // told by the health route; may be empty
+	Log     *slog.Logger  // discarded if nil
+	Drain   time.Duration // how long requests may go on when the edge stops; 500 ms if 0
 }
 
 // Server is the Caddy of this process.
 type Server struct {
-	o Options
+	o     Options
+	m     *metrics
+	ready chan struct{} // closed when the edge answers
+	ended chan struct{} // closed when Run has returned
+	wake  chan struct{} // receives when there is something to apply
 
 	mu      sync.Mutex
-	applied []byte  // the configuration that Caddy runs; guarded by mu
-	socket  *socket // nil while nothing listens; guarded by mu
+	address string        // guarded by mu
+	sites   []site.Site   // asked for last; guarded by mu
+	asked   uint64        // calls of Apply so far; guarded by mu
+	done    uint64        // calls answered so far; guarded by mu
+	outcome outcome       // of the last configuration; guarded by mu
+	changed chan struct{} // closed when done grows; guarded by mu
+
+	// What follows is Run's alone.
+	live   []byte
+	faults map[events.Entity]fault
 }
 
-// ListenError says that the edge's address cannot be listened on.
+type outcome struct {
+	refused map[events.Entity]string
+	err     error
+}
+
+// ListenError says that the edge cannot have its address.
 type ListenError struct {
 	Address string
 	Err     error
 }
 
 func (e *ListenError) Error() string {
-	return fmt.Sprintf("the edge cannot listen on %s: %v: choose another address with --edge.listen, or stop what holds it", e.Address, e.Err)
+	return fmt.Sprintf("the edge cannot listen on %s: %v", e.Address, e.Err)
 }
 
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// New prepares a server; nothing listens before Start.
+// errEnded is returned by Apply when nobody applies any more.
+var errEnded = errors.New("the edge has ended")
+
+// single is held by the server that runs: Caddy's state is the process's.
+var single sync.Mutex
+
+// New returns a server that listens nowhere yet.
 func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{o: o}
+	if o.Drain == 0 {
+		o.Drain = 500 * time.Millisecond
+	}
+	return &Server{
+		o: o, m: newMetrics(), faults: map[events.Entity]fault{},
+		ready: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
 }
 
-// Start loads a configuration without sites and returns when the edge answers
-// its own health route.
-func (s *Server) Start(ctx context.Context) error {
-	socket, err := openSocket(s.o.Site.Listen)
+// Run serves until ctx ends. Without sites the edge answers its own routes only.
+// An address that cannot be had is a [*ListenError]. A server runs once.
+func (s *Server) Run(ctx context.Context) error {
+	defer close(s.ended)
+	if !single.TryLock() {
+		return errors.New("run the edge: another one runs in this process")
+	}
+	defer single.Unlock()
+	socket, err := open(s.o.Listen)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.socket = socket
+	s.address = socket.Addr().String()
 	s.mu.Unlock()
-	go socket.accept()
-	if _, err := s.Apply(nil); err != nil {
-		return errors.Join(err, s.Stop())
+	var accepting sync.WaitGroup
+	accepting.Go(socket.accept)
+	defer accepting.Wait()
+	defer socket.shut()
+	if err := s.load(nil); err != nil {
+		return errors.Join(err, caddy.Stop())
 	}
 	if err := s.Check(ctx); err != nil {
-		return errors.Join(err, s.Stop())
+		return errors.Join(err, s.stop(ctx, socket))
+	}
+	close(s.ready)
+	for {
+		select {
+		case <-s.wake:
+			s.apply()
+		case <-ctx.Done():
+			return s.stop(ctx, socket)
+		}
+	}
+}
+
+// stop closes the listener and gives what is being answered a little time.
+func (s *Server) stop(ctx context.Context, socket *socket) error {
+	err := caddy.Stop()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Drain)
+	defer cancel()
+	if left := socket.drain(drain); left > 0 {
+		s.o.Log.Info("connections are cut off", "count", left)
+	}
+	if err != nil {
+		return fmt.Errorf("stop the edge: %w", err)
 	}
 	return nil
 }
 
+// Ready is closed when the edge has answered its own health route.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Address is where the edge listens, as host:port; valid once it is ready.
+func (s *Server) Address() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.address
+}
+
 // Check asks the edge's own health route.
 func (s *Server) Check(ctx context.Context) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.o.Site.Listen+site.HealthPath, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Address()+site.HealthPath, nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("ask the edge for its health: %w", err)
 	}
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Do(r)
@@ -96,88 +163,47 @@ func (s *Server) Check(ctx context.Context) error {
 	return nil
 }
 
-// Apply serves these sites and no others. Sites that cannot be served are left
-// out; the reasons are returned by service.
-func (s *Server) Apply(sites []site.Site) (refused map[events.Entity]string, err error) {
+// Apply serves these sites and no others, and returns when they, or later ones,
+// are live. Sites must have passed [site.Check]; those that Caddy rejects all the
+// same are left out, with its reasons by service. After an error the edge serves
+// what it did before.
+func (s *Server) Apply(ctx context.Context, sites []site.Site) (refused map[events.Entity]string, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	served, refused := site.Check(sites)
-	err = s.load(served)
-	if err == nil {
-		return refused, nil
+	s.sites = sites
+	s.asked++
+	mine := s.asked
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
-	good, bad := s.separate(served)
-	if len(bad) == 0 {
-		return refused, err
-	}
-	maps.Copy(refused, bad)
-	return refused, s.load(good)
-}
-
-// site has the options as Caddy is to have them: with the server's own socket.
-func (s *Server) site() site.Options {
-	o := s.o.Site
-	o.Listen = network + "/" + o.Listen
-	return o
-}
-
-// load makes Caddy run a configuration, if it does not already.
-func (s *Server) load(sites []site.Site) error {
-	config, err := site.Render(s.site(), sites)
-	if err != nil {
-		return fmt.Errorf("render the edge's configuration: %w", err)
-	}
-	if bytes.Equal(config, s.applied) {
-		return nil
-	}
-	began := time.Now()
-	if err := caddy.Load(config, false); err != nil {
-		return fmt.Errorf("load the edge's configuration: %w", err)
-	}
-	s.applied = config
-	if s.o.Reloaded != nil {
-		s.o.Reloaded(time.Since(began))
-	}
-	return nil
-}
-
-// separate finds the sites that Caddy rejects by themselves.
-func (s *Server) separate(sites []site.Site) (good []site.Site, bad map[events.Entity]string) {
-	bad = map[events.Entity]string{}
-	for _, one := range sites {
-		if err := s.validate(one); err != nil {
-			bad[one.Service] = err.Error()
-			continue
+	for {
+		s.mu.Lock()
+		done, o, changed := s.done, s.outcome, s.changed
+		s.mu.Unlock()
+		if done >= mine {
+			return maps.Clone(o.refused), o.err
 		}
-		good = append(good, one)
+		select {
+		case <-changed:
+		case <-s.ended:
+			return nil, fmt.Errorf("apply %d sites: %w", len(sites), errEnded)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("apply %d sites: %w", len(sites), ctx.Err())
+		}
 	}
-	return good, bad
 }
 
-func (s *Server) validate(one site.Site) error {
-	config, err := site.Render(s.site(), []site.Site{one})
-	if err != nil {
-		return err
-	}
-	var parsed caddy.Config
-	if err := json.Unmarshal(config, &parsed); err != nil {
-		return err
-	}
-	return caddy.Validate(&parsed)
-}
-
-// Stop closes every listener, after the grace period for requests in flight.
-func (s *Server) Stop() error {
+// apply makes what was asked for last live and answers all who asked before.
+func (s *Server) apply() {
+	s.mu.Lock()
+	sites, asked := s.sites, s.asked
+	s.mu.Unlock()
+	refused, err := s.serve(sites)
+	s.m.count(sites, refused)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.applied = nil
-	err := caddy.Stop()
-	if s.socket != nil {
-		err = errors.Join(err, s.socket.shut(s.o.Site.Listen))
-		s.socket = nil
-	}
-	if err != nil {
-		return fmt.Errorf("stop the edge: %w", err)
-	}
-	return nil
+	s.done, s.outcome = asked, outcome{refused, err}
+	close(s.changed)
+	s.changed = make(chan struct{})
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"core.internal/shared/cli/render"
@@ -102,28 +103,26 @@ func (c *call) upFor(ctx context.Context, fd int) error {
 	}
 	defer pipe.Close()
 	show := render.NewBoot(c.err)
-	telling := true
+	var mu sync.Mutex
+	telling := true // guarded by mu
 	tell := func(m message) {
+		mu.Lock()
+		defer mu.Unlock()
 		// Whoever waits may have gone; the node does not depend on it.
-		telling = telling && json.NewEncoder(pipe).Encode(m) == nil
+		if telling = telling && json.NewEncoder(pipe).Encode(m) == nil; telling && m.Up != nil {
+			telling = false
+			pipe.Close()
+		}
 	}
 	err := c.app.Up(ctx, Boot{
 		Config: c.node, Environ: c.environ,
 		Progress: func(e StageEvent) {
 			show.Show(e)
-			if telling {
-				tell(message{Event: &e})
-			}
+			tell(message{Event: &e})
 		},
-		Up: func(s Summary) {
-			if telling {
-				tell(message{Up: &s})
-				telling = false
-				pipe.Close()
-			}
-		},
+		Up: func(s Summary) { tell(message{Up: &s}) },
 	})
-	if err != nil && telling {
+	if err != nil {
 		tell(message{Error: err.Error()})
 	}
 	return err

@@ -208,24 +208,36 @@ func (c *call) pipelineRun(ctx context.Context) error {
 // followRun shows a run on standard error until it ends.
 func (c *call) followRun(ctx context.Context, s *session, name events.Entity) error {
 	var run state.Run
+	// Output and state come on two ways: what the first one has not yet brought
+	// when the run has ended is read then.
+	shown := map[string]time.Time{} // the last line shown of each step
+	show := func(a events.LogAddress, l events.LogLine) error {
+		if !l.Time.After(shown[a.Stream]) {
+			return nil
+		}
+		shown[a.Stream] = l.Time
+		return writeLine(c.err, a.Stream, l, true)
+	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	var g errgroup.Group
 	g.Go(func() error {
-		err := s.Lines(reading, bus.Lines{Node: s.node, Entity: name, Follow: true}, func(a events.LogAddress, l events.LogLine) error {
-			return writeLine(c.err, a.Stream, l, true)
-		})
+		err := s.Lines(reading, bus.Lines{Node: s.node, Entity: name, Follow: true}, show)
 		if reading.Err() != nil {
 			return nil
 		}
 		return err
 	})
 	_, err := s.view.Wait(ctx, func(st state.State) bool {
-		run = st.Runs[name]
-		return run.Ended()
+		r, ok := st.Runs[name]
+		run = r
+		return ok && r.Ended()
 	})
 	stop()
 	if err := errors.Join(err, g.Wait()); err != nil {
+		return err
+	}
+	if err := s.Lines(ctx, bus.Lines{Node: s.node, Entity: name}, show); err != nil {
 		return err
 	}
 	for _, r := range ui.Build(s.view.State(), ui.Options{Now: time.Now()}).Runs {

@@ -31,7 +31,7 @@ const outputFlag = "output"
 
 // outputs adds the flag for the format of what is printed.
 func outputs(words ...string) func(*flags) {
-	return func(f *flags) { f.oneOf(outputFlag, "what to print", words...) }
+	return func(f *flags) { f.oneOf(outputFlag, "output format", words...) }
 }
 
 // defaultPatience is how long a command waits for an outcome.

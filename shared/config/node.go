@@ -21,6 +21,9 @@ type Node struct {
 	Root     string
 	Profiles Strings
 	Specs    Strings // further directories with specs
+	// Workspace is the source tree whose services and binaries are used; empty
+	// for an installation.
+	Workspace string
 
 	BusURL      string // an external bus; empty for the node's own
 	BusListen   string
@@ -54,6 +57,7 @@ func (n *Node) Register(s *Set) {
 	s.StringVar(&n.Root, "root", DefaultRoot, "directory in which nodes keep their files")
 	s.StringsVar(&n.Profiles, "profile", Strings{"default"}, "profile whose services are enabled; repeatable")
 	s.StringsVar(&n.Specs, "specs", nil, "further directory with service specs; repeatable")
+	s.StringVar(&n.Workspace, "workspace", "", "source tree with services; the launcher finds the one it is started in if empty")
 	s.StringVar(&n.BusURL, "bus.url", "", "URL of an external bus; the node runs its own if empty")
 	s.StringVar(&n.BusListen, "bus.listen", "127.0.0.1:4222", "host:port of the node's own bus; port 0 for any free one")
 	s.StringVar(&n.BusStore, "bus.store", "memory", "where the bus keeps its streams: memory or file")
@@ -141,7 +145,7 @@ func (n Node) Environ() []string {
 	var defaults Node
 	defaults.Register(set)
 	for name, value := range map[string]string{
-		"node": string(n.Name), "root": n.Root, "profile": strings.Join(n.Profiles, ","), "specs": strings.Join(n.Specs, ","),
+		"node": string(n.Name), "root": n.Root, "profile": strings.Join(n.Profiles, ","), "specs": strings.Join(n.Specs, ","), "workspace": n.Workspace,
 		"bus.url": n.BusURL, "bus.listen": n.BusListen, "bus.store": n.BusStore, "bus.sync": n.BusSync, "bus.seed-file": n.BusSeedFile,
 		"edge.listen": n.EdgeListen, "metrics.listen": n.MetricsListen, "log.level": n.LogLevel, "log.format": n.LogFormat,
 		"stage.timeout": n.StageTimeout.String(), "stop.timeout": n.StopTimeout.String(), "stage": n.Stage, "boot": n.Boot,

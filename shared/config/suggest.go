@@ -6,6 +6,9 @@ package config
 func Suggest(word string, among []string) string {
 	best, least := "", tolerance(word)+1
 	for _, candidate := range among {
+		if apart := len(candidate) - len(word); max(apart, -apart) >= least {
+			continue // too different in length alone
+		}
 		if d := distance(word, candidate); d < least {
 			best, least = candidate, d
 		}

@@ -76,12 +76,38 @@ type Action struct {
 // It is level-triggered: it depends on its arguments only, and asked again
 // before anything was done it says the same.
 func Decide(now time.Time, in []Input) ([]Action, time.Time) {
-	d := newDecision(now, in)
+	return NewGraph(in).Decide(now, in)
+}
+
+// Graph knows where in a list of inputs each id stands. It saves who decides
+// often about the same services the cost of finding out.
+type Graph struct{ index map[string]int }
+
+// NewGraph is for lists with the ids of in at the same places.
+func NewGraph(in []Input) *Graph {
+	g := &Graph{index: make(map[string]int, len(in))}
+	for i := range in {
+		g.index[in[i].ID] = i
+	}
+	return g
+}
+
+// Decide is the package's Decide.
+func (g *Graph) Decide(now time.Time, in []Input) ([]Action, time.Time) {
+	d := g.begin(now, in)
 	for i := range in {
 		d.forward(i)
 	}
 	d.reverse()
 	return d.actions, d.next
+}
+
+func (g *Graph) begin(now time.Time, in []Input) *decision {
+	d := &decision{now: now, in: in, index: g.index, state: make([]state.ServiceState, len(in))}
+	for i := range in {
+		d.state[i] = in[i].State
+	}
+	return d
 }
 
 type decision struct {
@@ -91,15 +117,6 @@ type decision struct {
 	state   []state.ServiceState // as the actions so far will make them
 	actions []Action
 	next    time.Time
-}
-
-func newDecision(now time.Time, in []Input) *decision {
-	d := &decision{now: now, in: in, index: make(map[string]int, len(in)), state: make([]state.ServiceState, len(in))}
-	for i := range in {
-		d.index[in[i].ID] = i
-		d.state[i] = in[i].State
-	}
-	return d
 }
 
 // forward decides about everything but the stop of what is not wanted.
@@ -224,6 +241,8 @@ func (d *decision) holds(id string) (word string, stuck bool) {
 		return "", false
 	case s.Condition:
 		return "not ready", false
+	case !s.Want:
+		return "not enabled", true
 	case st == state.ServiceRunning && s.Health == state.HealthHealthy:
 		return "", false
 	case st == state.ServiceRunning && s.Health == state.HealthUnhealthy:
@@ -232,8 +251,6 @@ func (d *decision) holds(id string) (word string, stuck bool) {
 		return "not healthy yet", false
 	case st == state.ServiceFailed, st == state.ServiceCompleted:
 		return string(st), true
-	case !s.Want:
-		return "not enabled", true
 	default:
 		return string(st), false
 	}
@@ -288,7 +305,7 @@ func subset(a, of []string) bool {
 // Missing lists which dependencies of a service do not hold, as in "alpha:
 // starting", and whether only an operator can make one of them hold.
 func Missing(in []Input, id string) (on []string, stuck bool) {
-	d := newDecision(time.Time{}, in)
+	d := NewGraph(in).begin(time.Time{}, in)
 	i, ok := d.index[id]
 	if !ok {
 		return nil, false

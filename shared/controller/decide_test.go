@@ -34,7 +34,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // with the words: unwanted, healthy, unhealthy, held, on=a,b (dependencies),
 // restart=x, answered=x, policy=p, ended=10s,11s (crashes, in seconds after the
 // epoch), well=10s (an end with status 0), waited=a,b! (keys), unusable=x. Lines
-// "now 12s" set the clock.
+// "now 12s" set the clock, those that begin with # say what it is about.
 func TestDecide(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -75,6 +75,7 @@ func inputs(t *testing.T, text string) (time.Time, []controller.Input) {
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		f := strings.Fields(line)
 		switch {
+		case f[0] == "#":
 		case f[0] == "now":
 			now = epoch.Add(duration(t, f[1]))
 		case f[0][0] == '+' || f[0][0] == '-':
@@ -209,9 +210,10 @@ func BenchmarkDecide1000(b *testing.B) {
 			})
 		}
 		in = controller.Order(in)
+		graph := controller.NewGraph(in)
 		b.Run(string(st), func(b *testing.B) {
 			for b.Loop() {
-				controller.Decide(epoch, in)
+				graph.Decide(epoch, in)
 			}
 		})
 	}

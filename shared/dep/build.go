@@ -16,6 +16,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
+// tellEvery is how often the progress of one build is told.
+const tellEvery = time.Second
+
 // build is one go build.
 type build struct {
 	store    Store
@@ -122,12 +125,13 @@ func (b *build) list(ctx context.Context) (listing, error) {
 	return l, nil
 }
 
-// compile builds to a file of its own and renames it.
+// compile builds to a file of its own and renames it. Its flags are the default
+// ones, so that it shares the build cache with go test and go run.
 func (b *build) compile(ctx context.Context) error {
 	b.tell(Building)
 	temp := filepath.Join(b.store.Bin, fmt.Sprintf(".%s.%d.tmp", b.want.Name, os.Getpid()))
 	defer os.Remove(temp)
-	cmd := b.command(ctx, "build", "-v", "-trimpath", "-o", temp, b.want.Asset)
+	cmd := b.command(ctx, "build", "-v", "-o", temp, b.want.Asset)
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		return b.fail(err)
@@ -136,6 +140,7 @@ func (b *build) compile(ctx context.Context) error {
 		return b.fail(fmt.Errorf("go build: %w", err))
 	}
 	var complaints strings.Builder
+	var told time.Time
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		line := lines.Text()
 		// -v names a package a line; anything else is what the compiler says.
@@ -144,7 +149,10 @@ func (b *build) compile(ctx context.Context) error {
 			continue
 		}
 		b.progress.Packages++
-		b.tell(Building)
+		if now := time.Now(); now.Sub(told) >= tellEvery {
+			told = now
+			b.tell(Building)
+		}
 	}
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() != nil {

@@ -20,11 +20,13 @@ import (
 // document checks JSON against the schema's types while it notes where every
 // value begins.
 type document struct {
+	findings // what is well-formed JSON but not of the schema
+
 	file   string
 	data   []byte
+	cursor cursor
 	dec    *jsontext.Decoder
 	places map[string]place // by field
-	errs   []error          // what is well-formed JSON but not of the schema
 	scalar string           // the last text or number read; empty after what was skipped
 }
 
@@ -32,7 +34,7 @@ type document struct {
 // error.
 func decode(file string, data []byte) (Service, map[string]place, error) {
 	d := &document{
-		file: file, data: data, places: map[string]place{},
+		file: file, data: data, cursor: cursor{data: data}, places: map[string]place{},
 		// Duplicates are reported here, with the member's path.
 		dec: jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)),
 	}
@@ -44,11 +46,8 @@ func decode(file string, data []byte) (Service, map[string]place, error) {
 			err = d.fail(end+rest, "", "text after the end of the document", "one JSON object")
 		}
 	}
-	if err != nil {
-		return Service{}, nil, errors.Join(append(d.errs, err)...)
-	}
-	if len(d.errs) > 0 {
-		return Service{}, nil, errors.Join(d.errs...)
+	if err := d.err(file, err); err != nil {
+		return Service{}, nil, err
 	}
 	var s Service
 	if err := json.Unmarshal(data, &s); err != nil {
@@ -59,12 +58,12 @@ func decode(file string, data []byte) (Service, map[string]place, error) {
 
 // fail makes an error about the value that begins at an offset.
 func (d *document) fail(offset int, path, reason, want string) *Error {
-	p := placeAt(d.data, offset)
+	p := d.cursor.at(offset)
 	return &Error{File: d.file, Line: p.line, Column: p.column, Field: path, Reason: reason, Want: want}
 }
 
 func (d *document) report(offset int, path, reason, want string) {
-	d.errs = append(d.errs, d.fail(offset, path, reason, want))
+	d.add(d.fail(offset, path, reason, want))
 }
 
 // syntax locates what the JSON decoder says; nothing can be read after it.
@@ -118,7 +117,7 @@ func (d *document) value(path string, t reflect.Type, r rule) error {
 		return d.syntax(path, err)
 	}
 	offset := int(d.dec.InputOffset()) - len(raw)
-	d.places[path], d.scalar = placeAt(d.data, offset), string(raw)
+	d.places[path], d.scalar = d.cursor.at(offset), string(raw)
 	switch t.Kind() {
 	case reflect.Int:
 		d.number(offset, path, string(raw), r)
@@ -160,7 +159,7 @@ func (d *document) number(offset int, path, raw string, r rule) {
 	n, err := strconv.Atoi(raw)
 	switch low, high := r.min, r.max; {
 	case err != nil:
-		d.report(offset, path, "found "+raw, "a whole number")
+		d.report(offset, path, "found "+shorten(raw), "a whole number")
 	case low != nil && n < *low, high != nil && n > *high:
 		d.report(offset, path, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("%d to %d", *low, *high))
 	}
@@ -200,8 +199,7 @@ func (d *document) array(path string, t reflect.Type, r rule) error {
 	if _, err := d.dec.ReadToken(); err != nil {
 		return d.syntax(path, err)
 	}
-	begin := int(d.dec.InputOffset()) - 1
-	d.places[path] = placeAt(d.data, begin)
+	d.places[path] = d.cursor.at(int(d.dec.InputOffset()) - 1)
 	seen := map[string]string{}
 	n := 0
 	for ; d.dec.PeekKind() != ']'; n++ {
@@ -211,7 +209,7 @@ func (d *document) array(path string, t reflect.Type, r rule) error {
 		}
 		if r.unique {
 			if first, twice := seen[d.scalar]; twice {
-				d.errs = append(d.errs, located(d.file, d.places, at, fmt.Sprintf("%q is in the list already, as %s", d.scalar, first), "each once"))
+				d.add(located(d.file, d.places, at, fmt.Sprintf("%q is in the list already, as %s", shorten(d.scalar), first), "each once"))
 			} else if d.scalar != "" {
 				seen[d.scalar] = at
 			}
@@ -222,50 +220,49 @@ func (d *document) array(path string, t reflect.Type, r rule) error {
 	}
 	switch {
 	case n < r.least:
-		d.report(begin, path, "the list is empty", fmt.Sprintf("%d or more", r.least))
+		d.add(located(d.file, d.places, path, "the list is empty", fmt.Sprintf("%d or more", r.least)))
 	case r.most > 0 && n > r.most:
-		d.report(begin, path, fmt.Sprintf("the list has %d elements", n), fmt.Sprintf("at most %d", r.most))
+		d.add(located(d.file, d.places, path, fmt.Sprintf("the list has %d elements", n), fmt.Sprintf("at most %d", r.most)))
 	}
 	return nil
 }
 
 // members reads the members of an object; each is called with the name, its
 // path and where the name begins.
-func (d *document) members(path string, each func(name, at string, offset int) error) (begin int, present map[string]bool, err error) {
+func (d *document) members(path string, each func(name, at string, offset int) error) (present map[string]bool, err error) {
 	if _, err := d.dec.ReadToken(); err != nil {
-		return 0, nil, d.syntax(path, err)
+		return nil, d.syntax(path, err)
 	}
-	begin = int(d.dec.InputOffset()) - 1
-	d.places[path] = placeAt(d.data, begin)
+	d.places[path] = d.cursor.at(int(d.dec.InputOffset()) - 1)
 	present = map[string]bool{}
 	for d.dec.PeekKind() != '}' {
 		raw, err := d.dec.ReadValue()
 		if err != nil {
-			return 0, nil, d.syntax(path, err)
+			return nil, d.syntax(path, err)
 		}
 		offset := int(d.dec.InputOffset()) - len(raw)
 		unquoted, err := jsontext.AppendUnquote(nil, raw)
 		if err != nil {
-			return 0, nil, d.syntax(path, err)
+			return nil, d.syntax(path, err)
 		}
 		name := string(unquoted)
 		at := below(path, name)
 		if present[name] {
 			d.report(offset, at, "the member is there twice", "each member once")
 			if err := d.dec.SkipValue(); err != nil {
-				return 0, nil, d.syntax(at, err)
+				return nil, d.syntax(at, err)
 			}
 			continue
 		}
 		present[name] = true
 		if err := each(name, at, offset); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 	}
 	if _, err := d.dec.ReadToken(); err != nil {
-		return 0, nil, d.syntax(path, err)
+		return nil, d.syntax(path, err)
 	}
-	return begin, present, nil
+	return present, nil
 }
 
 func (d *document) object(path string, t reflect.Type) error {
@@ -273,7 +270,7 @@ func (d *document) object(path string, t reflect.Type) error {
 	for _, m := range members(t) {
 		known[m.name] = m
 	}
-	begin, present, err := d.members(path, func(name, at string, offset int) error {
+	present, err := d.members(path, func(name, at string, offset int) error {
 		m, ok := known[name]
 		if ok {
 			return d.value(at, m.typ, m.rule)
@@ -301,7 +298,7 @@ func (d *document) object(path string, t reflect.Type) error {
 			case m.shape != "":
 				want = shapes[m.shape].want
 			}
-			d.report(begin, below(path, m.name), "missing", want)
+			d.add(located(d.file, d.places, below(path, m.name), "missing", want))
 		}
 	}
 	return nil
@@ -309,7 +306,7 @@ func (d *document) object(path string, t reflect.Type) error {
 
 // texts reads an object that maps names to texts.
 func (d *document) texts(path string, r rule) error {
-	_, _, err := d.members(path, func(name, at string, offset int) error {
+	_, err := d.members(path, func(name, at string, offset int) error {
 		if reason := shapes[r.keys].check(name); reason != "" {
 			d.report(offset, at, reason, shapes[r.keys].want)
 		}

@@ -2,7 +2,9 @@ package spec
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -41,14 +43,57 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// maxErrors is how many errors of one document are kept; the others are counted.
+const maxErrors = 50
+
+// findings collects the errors of one document.
+type findings struct {
+	errs  []error
+	count int // of all, also of those that errs does not keep
+}
+
+func (f *findings) add(err *Error) {
+	if !f.full() {
+		f.errs = append(f.errs, err)
+	}
+	f.count++
+}
+
+func (f *findings) full() bool { return len(f.errs) >= maxErrors }
+
+// err joins what was found, and last, if it is not nil.
+func (f *findings) err(file string, last error) error {
+	errs := slices.Clone(f.errs)
+	if more := f.count - len(errs); more > 0 {
+		errs = append(errs, &Error{File: file, Reason: fmt.Sprintf("and %d more errors", more)})
+	}
+	return errors.Join(append(errs, last)...)
+}
+
 // place is where a value begins in its file.
 type place struct{ line, column int }
 
-// placeAt turns a byte offset into a place.
-func placeAt(data []byte, offset int) place {
-	before := data[:min(max(offset, 0), len(data))]
-	begin := bytes.LastIndexByte(before, '\n') + 1
-	return place{1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[begin:])}
+// cursor turns byte offsets into places. Offsets that grow cost no more than
+// what lies between them.
+type cursor struct {
+	data   []byte
+	offset int
+	place
+}
+
+func (c *cursor) at(offset int) place {
+	offset = min(max(offset, 0), len(c.data))
+	if offset < c.offset || c.line == 0 {
+		c.offset, c.place = 0, place{1, 1}
+	}
+	between := c.data[c.offset:offset]
+	if i := bytes.LastIndexByte(between, '\n'); i >= 0 {
+		c.line += bytes.Count(between, []byte("\n"))
+		c.column, between = 1, between[i+1:]
+	}
+	c.column += utf8.RuneCount(between)
+	c.offset = offset
+	return c.place
 }
 
 // alternatives lists texts as in: "a", "b" or "c".

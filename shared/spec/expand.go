@@ -1,27 +1,26 @@
 package spec
 
-import (
-	"errors"
-	"strings"
-)
+import "strings"
 
 // Expand replaces the placeholders of a template of the service, whose file is
 // named in errors with the line at fault; those of all lines are joined.
 func (s Located) Expand(file, text string, v Vars) (string, error) {
-	c := &scope{service: s.Service, vars: v}
+	c := newScope(s.Service, v)
 	var b strings.Builder
-	var errs []error
+	var found findings
 	line := 0
 	for part := range strings.Lines(text) {
-		line++
+		if line++; found.full() {
+			break
+		}
 		out, err := expand(part, c.value)
 		if err != nil {
-			errs = append(errs, &Error{File: file, Line: line, Column: 1, Reason: err.Reason, Want: err.Want})
+			found.add(&Error{File: file, Line: line, Column: 1, Reason: err.Reason, Want: err.Want})
 		}
 		b.WriteString(out)
 	}
-	if len(errs) > 0 {
-		return "", errors.Join(errs...)
+	if err := found.err(file, nil); err != nil {
+		return "", err
 	}
 	return b.String(), nil
 }

@@ -28,6 +28,7 @@ func parseMatch(text string) (match, error) {
 		return match{}, fmt.Errorf("unknown matcher %q", shorten(kind))
 	}
 	m := match{kind: kind}
+	seen := map[string]bool{}
 	for {
 		list = strings.TrimLeft(list, " ")
 		inner, ok := strings.CutPrefix(list, "`")
@@ -35,6 +36,10 @@ func parseMatch(text string) (match, error) {
 		if !ok || !closed {
 			return match{}, fmt.Errorf("in %q each value must stand in backquotes", shorten(text))
 		}
+		if seen[value] {
+			return match{}, fmt.Errorf("%q is there twice", shorten(value))
+		}
+		seen[value] = true
 		if err := m.add(value); err != nil {
 			return match{}, err
 		}
@@ -49,11 +54,6 @@ func parseMatch(text string) (match, error) {
 }
 
 func (m *match) add(value string) error {
-	for _, v := range m.values {
-		if v == value {
-			return fmt.Errorf("%q is there twice", value)
-		}
-	}
 	switch {
 	case m.kind == "host" && (len(value) > 253 || !hostName.MatchString(value)):
 		return fmt.Errorf("%q is no host name in lower case", shorten(value))

@@ -62,15 +62,30 @@ type field struct {
 
 // members lists what an object of type t may have, in declared order; members
 // of an embedded struct stand where it is embedded.
-func members(t reflect.Type) []field {
-	if known, ok := membersOf.Load(t); ok {
-		return known.([]field)
+func members(t reflect.Type) []field { return schemaTypes()[t] }
+
+// schemaTypes are the members of every object of the schema.
+var schemaTypes = sync.OnceValue(func() map[reflect.Type][]field {
+	types := map[reflect.Type][]field{}
+	addType(types, reflect.TypeFor[Service]())
+	return types
+})
+
+func addType(types map[reflect.Type][]field, t reflect.Type) {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		addType(types, t.Elem())
+		return
 	}
+	if _, known := types[t]; known || t.Kind() != reflect.Struct {
+		return
+	}
+	types[t] = nil // so that a type may refer to itself
 	var list []field
 	for i := range t.NumField() {
 		f := t.Field(i)
+		addType(types, f.Type)
 		if f.Anonymous {
-			for _, inner := range members(f.Type) {
+			for _, inner := range types[f.Type] {
 				inner.index = append([]int{i}, inner.index...)
 				list = append(list, inner)
 			}
@@ -82,12 +97,8 @@ func members(t reflect.Type) []field {
 			required: !strings.Contains(options, "omit"), owner: t.Name(), goName: f.Name,
 		})
 	}
-	membersOf.Store(t, list)
-	return list
+	types[t] = list
 }
-
-// membersOf remembers what members found: the types do not change.
-var membersOf sync.Map
 
 func parseRule(tag string) rule {
 	var r rule
@@ -141,7 +152,7 @@ func number(s string) int {
 // below names a member of the object at path; a name that is not plain is quoted.
 func below(path, name string) string {
 	if !plain.MatchString(name) {
-		return fmt.Sprintf("%s[%q]", path, name)
+		return fmt.Sprintf("%s[%q]", path, shorten(name))
 	}
 	if path == "" {
 		return name
@@ -149,7 +160,7 @@ func below(path, name string) string {
 	return path + "." + name
 }
 
-var plain = regexp.MustCompile(`^[A-Za-z0-9_$-]+$`)
+var plain = regexp.MustCompile(`^[A-Za-z0-9_$-]{1,128}$`)
 
 func element(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,9 +72,9 @@ func (s Located) has(field string) bool {
 
 // check finds what the form of single values does not show.
 func (s Located) check() error {
-	var errs []error
+	var found findings
 	fail := func(field, want, format string, args ...any) {
-		errs = append(errs, s.Errorf(field, want, format, args...))
+		found.add(s.Errorf(field, want, format, args...))
 	}
 	root := reflect.ValueOf(s.Service)
 	visit(root, "", func(parent reflect.Value, m field, _ reflect.Value, at string) {
@@ -89,14 +88,14 @@ func (s Located) check() error {
 	})
 	s.checkPorts(fail)
 	s.checkExposure(fail)
-	if len(errs) == 0 {
+	if found.count == 0 {
 		// What remains needs values in the place of placeholders; any will do.
-		_, err := s.resolve(&scope{service: s.WithDefaults(), trial: true, vars: Vars{
-			Bin: "/bin", ConfigDir: "/conf", DataDir: "/data", LogDir: "/log", Node: "node",
-		}})
+		c := newScope(s.WithDefaults(), Vars{Bin: "/bin", ConfigDir: "/conf", DataDir: "/data", LogDir: "/log", Node: "node"})
+		c.trial = true
+		_, err := s.resolve(c)
 		return err
 	}
-	return errors.Join(errs...)
+	return found.err(s.File, nil)
 }
 
 // effective is the text of a member, or its default.

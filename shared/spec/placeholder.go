@@ -25,23 +25,35 @@ type Vars struct {
 type scope struct {
 	service Service
 	vars    Vars
+	ports   map[string]int // as the spec has them, by name
+	names   []string       // of all placeholders, sorted
 	// trial: only the form is of interest. Values that are not known yet are
 	// made up, and made says that it happened to a text that may be anything.
 	trial bool
 	made  bool
 }
 
-// known lists the placeholders of the service, sorted.
-func (c *scope) known() []string {
-	names := []string{"env.NAME", "node.name", "shared.config.dataDir", "shared.config.dir", "shared.dep.bin", "shared.log.dir"}
-	if c.service.Dep != nil && c.service.Dep.Version != "" {
-		names = append(names, "shared.dep.version")
+func newScope(s Service, v Vars) *scope {
+	c := &scope{service: s, vars: v, ports: map[string]int{}}
+	c.names = []string{"env.NAME", "node.name", "shared.config.dataDir", "shared.config.dir", "shared.dep.bin", "shared.log.dir"}
+	if s.Dep != nil && s.Dep.Version != "" {
+		c.names = append(c.names, "shared.dep.version")
 	}
-	for _, p := range c.service.AllPorts() {
-		names = append(names, "ports."+p.Name)
+	for _, p := range s.AllPorts() {
+		c.ports[p.Name] = p.Port.Port
+		c.names = append(c.names, "ports."+p.Name)
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(c.names)
+	return c
+}
+
+// known lists the placeholders in words, the first of them where there are many.
+func (c *scope) known() string {
+	names, more := c.names, ""
+	if len(names) > 30 {
+		names, more = names[:30], ", …"
+	}
+	return "one of {" + strings.Join(names, "}, {") + "}" + more
 }
 
 // value is the value of one placeholder.
@@ -49,8 +61,10 @@ func (c *scope) value(name string) (string, *Error) {
 	if variable, ok := strings.CutPrefix(name, "env."); ok {
 		return c.variable(variable)
 	}
-	if port, ok := strings.CutPrefix(name, "ports."); ok && slices.Contains(c.known(), name) {
-		return c.port(port)
+	if port, ok := strings.CutPrefix(name, "ports."); ok {
+		if n, known := c.ports[port]; known {
+			return c.port(port, n)
+		}
 	}
 	values := map[string]string{
 		"node.name": string(c.vars.Node), "shared.dep.bin": c.vars.Bin, "shared.config.dir": c.vars.ConfigDir,
@@ -63,16 +77,16 @@ func (c *scope) value(name string) (string, *Error) {
 	switch {
 	case ok && value != "":
 		return value, nil
-	case ok && slices.Contains(c.known(), name):
-		return "", &Error{Reason: fmt.Sprintf("placeholder {%s} has no value here", name)}
 	case name == "shared.dep.version":
 		return "", &Error{Reason: "placeholder {shared.dep.version}: the spec has no dep.version"}
+	case ok:
+		return "", &Error{Reason: fmt.Sprintf("placeholder {%s} has no value here", name)}
 	}
 	reason := fmt.Sprintf("unknown placeholder {%s}", shorten(name))
-	if near := config.Suggest(name, c.known()); near != "" {
+	if near := config.Suggest(name, c.names); near != "" {
 		reason += fmt.Sprintf(": did you mean {%s}?", near)
 	}
-	return "", &Error{Reason: reason, Want: "one of {" + strings.Join(c.known(), "}, {") + "}"}
+	return "", &Error{Reason: reason, Want: c.known()}
 }
 
 func (c *scope) variable(name string) (string, *Error) {
@@ -92,12 +106,9 @@ func (c *scope) variable(name string) (string, *Error) {
 	return "", &Error{Reason: fmt.Sprintf("placeholder {env.%s}: the variable %s is not set", name, name)}
 }
 
-func (c *scope) port(name string) (string, *Error) {
-	n := c.vars.Ports[name]
-	for _, p := range c.service.AllPorts() {
-		if p.Name == name && n == 0 {
-			n = p.Port.Port
-		}
+func (c *scope) port(name string, n int) (string, *Error) {
+	if given := c.vars.Ports[name]; given != 0 {
+		n = given
 	}
 	if n == 0 && c.trial {
 		n = 1

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"maps"
 	"path/filepath"
 	"reflect"
@@ -13,17 +12,20 @@ import (
 // resolved, or resolves to something that cannot be used, is an [*Error] for
 // each such value, joined.
 func (s Located) Resolve(v Vars) (Located, error) {
-	return s.resolve(&scope{service: s.WithDefaults(), vars: v})
+	return s.resolve(newScope(s.WithDefaults(), v))
 }
 
 func (s Located) resolve(c *scope) (Located, error) {
 	s.Service = c.service.clone()
-	var errs []error
+	var found findings
 	text := func(at string, m field, value string) string {
+		if found.full() {
+			return value // there is enough to say
+		}
 		c.made = false
 		result, err := expand(value, c.value)
 		if err != nil {
-			errs = append(errs, s.Errorf(at, err.Want, "%s", err.Reason))
+			found.add(s.Errorf(at, err.Want, "%s", err.Reason))
 			return value
 		}
 		if c.made {
@@ -37,7 +39,7 @@ func (s Located) resolve(c *scope) (Located, error) {
 			reason, want = s.Health.rejectEndpoint(result)
 		}
 		if reason != "" {
-			errs = append(errs, s.Errorf(at, want, "%s", reason))
+			found.add(s.Errorf(at, want, "%s", reason))
 		}
 		return result
 	}
@@ -61,8 +63,8 @@ func (s Located) resolve(c *scope) (Located, error) {
 			}
 		}
 	})
-	if len(errs) > 0 {
-		return Located{}, errors.Join(errs...)
+	if err := found.err(s.File, nil); err != nil {
+		return Located{}, err
 	}
 	s.fixPorts(c.vars.Ports)
 	for i, e := range s.Process.Ensure {

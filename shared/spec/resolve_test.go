@@ -192,7 +192,7 @@ func FuzzPlaceholders(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c := &scope{service: s.Service, vars: vars}
+		c := newScope(s.Service, vars)
 		out, err := expand(text, c.value)
 		if err != nil {
 			if err.Reason == "" || errors.Is(err, nil) {

@@ -42,10 +42,10 @@ func validate(schema *jsonschema.Schema, document []byte) error {
 	return schema.Validate(v)
 }
 
-// What the schema cannot say: that it is JSON, that a member is not there
+// What the schema cannot say: well-formed text, that a member is not there
 // twice, and what depends on several values or on placeholders.
 var beyondSchema = map[string]bool{
-	"twice": true, "no-primary-port": true, "no-upstream": true, "ports-twice": true, "two-host-matchers": true,
+	"lone-surrogate": true, "twice": true, "no-primary-port": true, "no-upstream": true, "ports-twice": true, "two-host-matchers": true,
 	"placeholders": true, "resolved-forms": true, "tcp-endpoint": true, "secret-in-url": true,
 }
 

@@ -34,9 +34,13 @@ func (s shape) check(text string) string {
 	return fmt.Sprintf("found %q", shorten(text))
 }
 
+// shorten keeps messages readable.
 func shorten(text string) string {
-	if r := []rune(text); len(r) > 64 {
-		return string(r[:64]) + "…"
+	n := 0
+	for i := range text {
+		if n++; n > 64 {
+			return text[:i] + "…"
+		}
 	}
 	return text
 }
@@ -60,7 +64,7 @@ var shapes = map[string]shape{
 	"line":       {pattern: `^[^\x00-\x1f\x7f-\x9f]*$`, want: "text without line breaks and control characters"},
 	"icon":       {pattern: `^[^\x00-\x1f\x7f-\x9f]{0,16}$`, want: "at most 16 characters, none of them a control character"},
 	"file":       {pattern: `^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$`, want: "a file name of letters, digits, '.', '_', '+' or '-'"},
-	"variable":   {pattern: `^[A-Za-z_][A-Za-z0-9_]*$`, want: "the name of a variable: letters, digits and '_', no digit first"},
+	"variable":   {pattern: `^[A-Za-z_][A-Za-z0-9_]{0,127}$`, want: "the name of a variable: letters, digits and '_', no digit first, 128 at most"},
 	"path":       {pattern: `^/[^\x00-\x20\x7f]*$`, want: `a path that begins with "/"`},
 	"local":      {want: "a file below the spec's directory, as a relative path", reject: rejectLocal},
 	"absolute":   {want: "an absolute path, as in {shared.config.dir}/x.conf", reject: rejectRelative},

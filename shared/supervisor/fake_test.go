@@ -212,12 +212,6 @@ func (r *scripted) Recorded() ([]string, error) {
 func (r *scripted) Ended(string) process.Process { return nil }
 func (r *scripted) Forget(string) error          { return nil }
 
-func (r *scripted) get(id string) *fake {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.live[id]
-}
-
 func (r *scripted) set(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

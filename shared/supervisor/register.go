@@ -227,6 +227,7 @@ func (s *Supervisor) forget(u *unit) {
 	s.state(u, events.ServiceUnregistered{})
 	delete(s.byID, u.id)
 	s.units = slices.DeleteFunc(s.units, func(v *unit) bool { return v == u })
+	s.graph = nil
 }
 
 // sort puts the units into dependency order.
@@ -238,6 +239,7 @@ func (s *Supervisor) sort() {
 	for i, x := range controller.Order(in) {
 		s.units[i] = s.byID[events.Entity(x.ID)]
 	}
+	s.graph = nil
 }
 
 func inOrder(specs []spec.Located) []spec.Located {

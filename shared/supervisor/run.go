@@ -102,7 +102,11 @@ func (s *Supervisor) idle() bool {
 // decide asks the controller and carries out what it says.
 func (s *Supervisor) decide() time.Time {
 	now := s.opt.Now()
-	actions, next := controller.Decide(now, s.observe())
+	in := s.observe()
+	if s.graph == nil {
+		s.graph = controller.NewGraph(in)
+	}
+	actions, next := s.graph.Decide(now, in)
 	for _, a := range actions {
 		s.act(s.byID[events.Entity(a.ID)], a)
 	}
@@ -113,8 +117,8 @@ func (s *Supervisor) decide() time.Time {
 func (s *Supervisor) observe() []controller.Input {
 	in := s.inputs[:0]
 	held := s.opt.Gate != "" && !s.met[s.opt.Gate]
-	for name, ok := range s.met {
-		in = append(in, controller.Input{ID: name, Condition: true, Met: ok})
+	for _, name := range s.conditions {
+		in = append(in, controller.Input{ID: name, Condition: true, Met: s.met[name]})
 	}
 	for _, u := range s.units {
 		in = append(in, u.input(held, s.draining))

@@ -88,18 +88,20 @@ type Supervisor struct {
 	changed chan struct{}  // closed after facts were folded; guarded by mu
 
 	// What follows is owned by Run's goroutine.
-	units    []*unit // in dependency order
-	byID     map[events.Entity]*unit
-	met      map[string]bool // conditions
-	draining string          // why everything is to stop; empty if it is not
-	inputs   []controller.Input
-	jobs     []job           // starts that wait for a slot
-	starting int             // starts under way
-	asked    []chan struct{} // to be closed when what was asked for is decided
-	stated   bool            // facts were stated since the last broadcast
-	work     sync.WaitGroup
-	life     context.Context // of starts and stops; outlives Run's
-	kill     context.CancelFunc
+	units      []*unit // in dependency order
+	byID       map[events.Entity]*unit
+	conditions []string // their names, in the order in which they were first told
+	met        map[string]bool
+	draining   string // why everything is to stop; empty if it is not
+	inputs     []controller.Input
+	graph      *controller.Graph // of the inputs; nil where units or conditions were added or went
+	jobs       []job             // starts that wait for a slot
+	starting   int               // starts under way
+	asked      []chan struct{}   // to be closed when what was asked for is decided
+	stated     bool              // facts were stated since the last broadcast
+	work       sync.WaitGroup
+	life       context.Context // of starts and stops; outlives Run's
+	kill       context.CancelFunc
 }
 
 // ErrEnded is returned by methods whose supervisor does not run any more.
@@ -198,7 +200,12 @@ func (s *Supervisor) change(id events.Entity, change func(*events.ServiceDesired
 // Condition says whether something that services depend on, such as
 // "core.edge", holds. It does not block.
 func (s *Supervisor) Condition(name string, ok bool) {
-	s.mail.post(func() { s.met[name] = ok })
+	s.mail.post(func() {
+		if _, known := s.met[name]; !known {
+			s.conditions, s.graph = append(s.conditions, name), nil
+		}
+		s.met[name] = ok
+	})
 }
 
 // Drain stops everything in reverse order and keeps it down. It returns when

@@ -89,7 +89,7 @@ func TestCrashBackoffAndBudget(t *testing.T) {
 		expect(t, told[:12], "registered", "desired", "starting", "started", "healthy", "exited: 3",
 			"starting", "started", "healthy", "exited: 3", "backed_off: exit status 3", "starting")
 
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if r.count("alpha") != 7 {
 			t.Error("a failed service was started")
 		}
@@ -110,7 +110,7 @@ func TestHealthyUptimeForgives(t *testing.T) {
 		r.life["alpha"], r.exit["alpha"] = 11*time.Second, process.Exit{Code: -1, Signal: "SIGSEGV"}
 		n := begin(t, r, nil)
 		register(t, n, "alpha:")
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		if got := r.count("alpha"); got != 55 {
 			t.Errorf("%d starts in ten minutes", got)
 		}
@@ -140,7 +140,7 @@ func TestPolicies(t *testing.T) {
 					o.Policy = func(spec.Located) process.Policy { return process.DefaultPolicy(spec.RestartPolicy(c.policy)) }
 				})
 				register(t, n, "alpha:")
-				time.Sleep(50 * time.Millisecond)
+				<-time.After(50 * time.Millisecond)
 				expect(t, n.told("alpha")[5:], c.want...)
 			})
 		})

@@ -45,7 +45,7 @@ func (b *bench) boot(ctx context.Context) error {
 		order = order[:0]
 		for _, s := range n.stages {
 			order = append(order, s.Stage)
-			stages[s.Stage] = append(stages[s.Stage], time.Duration(s.Took*float64(time.Millisecond)))
+			stages[s.Stage] = append(stages[s.Stage], s.Took)
 		}
 	}
 	fmt.Fprintf(b.out, "median of %d, interleaved\n%-24s %12s %12s\n", b.n, "", "up", "down")

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,18 +18,18 @@ type node struct {
 	root   string
 	up     time.Duration // from the start of the process to everything ready
 	stages []stageTime
-	rest   chan error // the reader of what it still prints
 }
 
 type stageTime struct {
-	Stage string  `json:"stage"`
-	Took  float64 `json:"took_ms"`
+	Stage string        `json:"stage"`
+	Took  time.Duration `json:"took"`
 }
 
-// progress is one line of `launcher up --output jsonl`.
+// progress is one line of what `launcher up --progress-fd` writes.
 type progress struct {
-	stageTime
-	State string `json:"state"`
+	Up *struct {
+		Stages []stageTime `json:"stages"`
+	} `json:"up"`
 	Error string `json:"error"`
 }
 
@@ -62,41 +60,37 @@ func (b *bench) start(ctx context.Context, binary string) (*node, error) {
 	if err := os.Symlink(bin, filepath.Join(root, "bin")); err != nil {
 		return nil, err
 	}
-	n := &node{root: root, rest: make(chan error, 1)}
-	n.cmd = exec.Command(binary, "up", "--root", root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--output", "jsonl")
+	n := &node{root: root}
+	n.cmd = exec.Command(binary, "up", "--root", root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--progress-fd", "3")
 	n.cmd.Dir = b.ws.Root
 	var errs tailBuffer
 	n.cmd.Stderr = &errs
-	out, err := n.cmd.StdoutPipe()
+	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
+	defer read.Close()
+	n.cmd.ExtraFiles = []*os.File{write}
 	began := time.Now()
-	if err := n.cmd.Start(); err != nil {
+	err = n.cmd.Start()
+	write.Close()
+	if err != nil {
 		return nil, err
 	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
+	for d := json.NewDecoder(read); ; {
 		var p progress
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s printed %q: %w", binary, lines.Text(), err), n.stop())
+		if err := d.Decode(&p); err != nil {
+			return nil, fmt.Errorf("the node ended before it was up: %w\n%s", errors.Join(err, n.cmd.Wait()), errs.text)
 		}
-		switch p.State {
-		case "ready":
-			n.stages = append(n.stages, p.stageTime)
-		case "up":
-			n.up = time.Since(began)
-			go func() {
-				_, err := io.Copy(io.Discard, out)
-				n.rest <- err
-			}()
+		if p.Up != nil {
+			n.up, n.stages = time.Since(began), p.Up.Stages
 			return n, nil
-		case "failed":
+		}
+		if p.Error != "" {
 			n.cmd.Wait()
 			return nil, fmt.Errorf("the node did not come up: %s\n%s", p.Error, errs.text)
 		}
 	}
-	return nil, fmt.Errorf("the node ended before it was up: %w\n%s", n.cmd.Wait(), errs.text)
 }
 
 // stop takes the node down and waits until its process has ended.
@@ -104,7 +98,6 @@ func (n *node) stop() error {
 	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	<-n.rest
 	return n.cmd.Wait()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"core.internal/shared/events"
 )
 
 // transcripts boots N times in peace and N times with every core busy, and
@@ -52,7 +55,7 @@ func (b *bench) transcript(ctx context.Context, launcher string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, launcher, "events", "--root", n.root, "--output", "transcript")
+	cmd := exec.CommandContext(ctx, launcher, "events", "--root", n.root, "--output", "jsonl")
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
 	if serr := n.stop(); err == nil {
@@ -61,7 +64,15 @@ func (b *bench) transcript(ctx context.Context, launcher string) ([]string, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(launcher), err)
 	}
-	return strings.Split(strings.TrimSpace(string(text)), "\n"), nil
+	var facts []events.Envelope
+	for line := range strings.Lines(string(text)) {
+		var e events.Envelope
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			return nil, fmt.Errorf("%s events printed %q: %w", filepath.Base(launcher), line, err)
+		}
+		facts = append(facts, e)
+	}
+	return events.Transcript(facts), nil
 }
 
 // burn keeps every core busy until the returned function is called.

@@ -103,10 +103,10 @@ func normalize(routes []events.Route, open bool) ([]events.Route, error) {
 		}
 		hosts := make([]string, len(r.Hosts))
 		for j, h := range r.Hosts {
-			hosts[j] = strings.ToLower(h)
-			if err := checkHost(hosts[j]); err != nil {
+			if err := checkHost(h); err != nil {
 				return nil, err
 			}
+			hosts[j] = strings.ToLower(h)
 		}
 		if len(hosts) > 0 {
 			r.Hosts = hosts
@@ -133,7 +133,7 @@ func checkHost(h string) error {
 	if _, err := netip.ParseAddr(h); err == nil {
 		return nil
 	}
-	if len(h) > 253 || !hostPattern.MatchString(h) {
+	if len(h) > 253 || !hostPattern.MatchString(strings.ToLower(h)) {
 		return fmt.Errorf("%q is no host: want a name as in \"a.example\" or \"*.a.example\", in ASCII and without a port", shorten(h))
 	}
 	return nil

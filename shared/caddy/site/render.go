@@ -1,140 +1,162 @@
 package site
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
-	"slices"
+	"fmt"
+	"net/http"
+	"strconv"
 	"time"
 
-	"core.internal/shared/events"
+	"core.internal/shared/state"
 )
 
-// Options are the edge's own settings.
+// Options are the settings of the edge itself.
 type Options struct {
-	Listen string // host:port
-	// Grace is how long requests in flight may take when a listener closes;
-	// 2 s if 0.
-	Grace time.Duration
+	// Listen are Caddy network addresses, as in "127.0.0.1:8080" or "fd/7".
+	Listen []string
+	// Storage is a directory for what Caddy keeps; nothing is kept for plain HTTP.
+	Storage string
+	// Node is told by the health route; may be empty.
+	Node string
+	// Streams is how long a response that streams, or an upgraded connection,
+	// outlives the configuration under which it began; a day if 0.
+	Streams time.Duration
+	// Dial is how long connecting to an upstream may take; 2 s if 0.
+	Dial time.Duration
 }
 
-// object is a JSON object; encoding/json writes its members sorted.
-type object = map[string]any
+// HealthPath answers 200 on every host while the edge serves.
+const HealthPath = own + "health"
 
-// Render returns Caddy's configuration for sites that passed [Check]. Equal
-// input gives equal bytes.
+// server is the name of the edge's HTTP server, as metrics and logs show it.
+const server = "edge"
+
+// Render writes sites as a configuration for Caddy. The same sites give the same
+// bytes. Sites must have passed [Check].
 func Render(o Options, sites []Site) ([]byte, error) {
-	routes := []object{{
-		"match": []object{{"path": []string{HealthPath}}},
-		"handle": []object{{
-			"handler": "static_response", "status_code": 200, "body": "{\"status\":\"ok\"}\n",
-			"headers": object{"Content-Type": []string{"application/json"}, "Cache-Control": []string{"no-store"}},
-		}},
-		"terminal": true,
-	}}
-	for _, e := range entries(sites) {
-		routes = append(routes, object{"match": matchers(e.route), "handle": handlers(e), "terminal": true})
+	streams := duration(cmp.Or(o.Streams, 24*time.Hour))
+	dial := duration(cmp.Or(o.Dial, 2*time.Second))
+	var routes, errs []route
+	health, err := healthRoute(o.Node)
+	if err != nil {
+		return nil, fmt.Errorf("render the edge's configuration: %w", err)
 	}
-	routes = append(routes, answer(page{
-		Status: 404, Title: "Nothing here", Text: "No service of this node answers for this address.",
-	})...)
-	return json.Marshal(object{
-		"admin":   object{"disabled": true, "config": object{"persist": false}},
-		"logging": object{"logs": object{"default": object{"level": "WARN", "writer": object{"output": "stderr"}, "encoder": object{"format": "json"}, "exclude": []string{"admin"}}}},
-		"apps": object{"http": object{
-			"grace_period": cmp.Or(o.Grace, 2*time.Second),
-			"servers": object{"edge": object{
-				"listen": []string{o.Listen}, "automatic_https": object{"disable": true},
-				"protocols": []string{"h1"}, "routes": routes,
-				"read_header_timeout": 10 * time.Second, "idle_timeout": 2 * time.Minute,
-			}},
+	routes = append(routes, health, notice(nil, notFound()).below(own))
+	for _, e := range expand(sites) {
+		r := route{Match: []match{e.match()}, Terminal: true}
+		if e.site.State != state.RouteOpen {
+			routes = append(routes, notice(r.Match, closed(e.site)))
+			continue
+		}
+		r.Handle = []any{proxy(e.upstreams, e.health, dial, streams)}
+		routes = append(routes, r)
+		failed := e.match()
+		failed.Vars = map[string][]string{"{http.error.status_code}": {"502", "503", "504"}}
+		errs = append(errs, notice([]match{failed}, silent(e.site)))
+	}
+	routes = append(routes, notice(nil, notFound()))
+
+	srv := httpServer{
+		Listen: o.Listen, Protocols: []string{"h1"}, AutomaticHTTPS: disable{true},
+		ReadHeaderTimeout: duration(10 * time.Second), IdleTimeout: duration(2 * time.Minute),
+		Routes: routes,
+	}
+	if len(errs) > 0 {
+		srv.Errors = &routeList{errs}
+	}
+	c := config{
+		Admin: admin{Disabled: true},
+		Logging: logging{Logs: map[string]logger{"default": {
+			Level: "WARN", Exclude: []string{"admin"},
+			Writer: output{Output: "stderr"}, Encoder: format{Format: "json"},
+			// A service that does not answer is told of a few times a second, not
+			// at each request.
+			Sampling: sampling{Interval: int64(time.Second), First: 5, Thereafter: 1000},
+		}}},
+		Apps: apps{
+			TLS: tlsApp{NoStorageCheck: true, NoStorageClean: true},
+			HTTP: httpApp{
+				GracePeriod: streams, Metrics: metrics{PerHost: true},
+				Servers: map[string]httpServer{server: srv},
+			},
+		},
+	}
+	if o.Storage != "" {
+		c.Storage = storage{Module: "file_system", Root: o.Storage}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(c); err != nil {
+		return nil, fmt.Errorf("render the edge's configuration: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func healthRoute(node string) (route, error) {
+	body, err := json.Marshal(struct {
+		Status string `json:"status"`
+		Node   string `json:"node,omitempty"`
+	}{"ok", node})
+	return route{
+		Match:    []match{{Path: []string{HealthPath}}},
+		Terminal: true,
+		Handle: []any{staticResponse{
+			Handler: "static_response", StatusCode: http.StatusOK, Body: Literal(string(body) + "\n"),
+			Headers: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}},
 		}},
-	})
+	}, err
 }
 
-// entry is one route of a site.
-type entry struct {
-	site  Site
-	route events.Route
+// duration is a duration as Caddy reads it.
+func duration(d time.Duration) string { return d.String() }
+
+// below limits a route to the paths with a prefix.
+func (r route) below(prefix string) route {
+	r.Match = []match{{Path: []string{prefix + "*"}}}
+	return r
 }
 
-// entries orders routes so that the more specific one comes first: those with a
-// host before those without, longer paths before shorter.
-func entries(sites []Site) []entry {
-	var list []entry
-	for _, s := range sites {
-		for _, r := range s.Routes {
-			if len(r.Paths) == 0 {
-				list = append(list, entry{s, r})
-			}
-			for _, p := range r.Paths {
-				one := r
-				one.Paths = []string{p}
-				list = append(list, entry{s, one})
-			}
+func proxy(upstreams []string, health *healthCheck, dial, streams string) reverseProxy {
+	p := reverseProxy{
+		Handler: "reverse_proxy", FlushInterval: -1, StreamCloseDelay: streams,
+		Transport: transport{Protocol: "http", DialTimeout: dial},
+	}
+	for _, u := range upstreams {
+		p.Upstreams = append(p.Upstreams, upstream{Dial: u})
+	}
+	if len(upstreams) > 1 {
+		p.LoadBalancing = &loadBalancing{
+			Selection: selection{Policy: "round_robin"}, Retries: len(upstreams) - 1,
 		}
 	}
-	slices.SortStableFunc(list, func(a, b entry) int {
-		return cmp.Or(rank(a.route)-rank(b.route), longest(b.route)-longest(a.route))
-	})
-	return list
+	if health != nil {
+		p.HealthChecks = &healthChecks{Active: *health}
+	}
+	return p
 }
 
-func rank(r events.Route) int {
-	switch {
-	case len(r.Hosts) == 0:
-		return 2
-	case slices.ContainsFunc(r.Hosts, func(h string) bool { return h[0] == '*' }):
-		return 1
+// notice is a route that answers with a page: as HTML to who asks for it, as
+// text to everybody else.
+func notice(m []match, p page) route {
+	h := http.Header{
+		"Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}, "Vary": {"Accept"},
 	}
-	return 0
-}
-
-func longest(r events.Route) int {
-	if len(r.Paths) == 0 {
-		return 0
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
-	return len(r.Paths[0])
-}
-
-func matchers(r events.Route) []object {
-	m := object{}
-	if len(r.Hosts) > 0 {
-		m["host"] = r.Hosts
-	}
-	if len(r.Paths) > 0 {
-		m["path"] = []string{r.Paths[0] + "*"}
-	}
-	return []object{m}
-}
-
-// handlers answers for a site: its upstreams, with the page for errors on the
-// way, or the page that says that it is closed.
-func handlers(e entry) []object {
-	down := page{Status: 503, Title: e.site.Name + " is not available", Text: "The service cannot answer now.", Retry: true}
-	if !e.site.Open {
-		down.Text = "The service cannot answer now: " + e.site.Reason + "."
-		return []object{{"handler": "subroute", "routes": answer(down)}}
-	}
-	var upstreams []object
-	for _, u := range e.route.Upstreams {
-		upstreams = append(upstreams, object{"dial": u})
-	}
-	proxy := object{
-		"handler": "reverse_proxy", "upstreams": upstreams,
-		// Server-sent events and other streams pass as they come.
-		"flush_interval": -1,
-		"transport":      object{"protocol": "http", "dial_timeout": 2 * time.Second},
-	}
-	if h := e.route.Health; h != nil {
-		proxy["health_checks"] = object{"active": object{
-			"uri":      h.Path,
-			"interval": time.Duration(h.IntervalMS) * time.Millisecond,
-			"timeout":  time.Duration(h.TimeoutMS) * time.Millisecond,
-		}}
-	}
-	return []object{{
-		"handler": "subroute",
-		"routes":  []object{{"handle": []object{proxy}}},
-		"errors":  object{"routes": answer(down)},
-	}}
+	html, text := h.Clone(), h
+	html.Set("Content-Type", "text/html; charset=utf-8")
+	html.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	text.Set("Content-Type", "text/plain; charset=utf-8")
+	return route{Match: m, Terminal: true, Handle: []any{subroute{Handler: "subroute", Routes: []route{
+		{
+			Match:    []match{{Header: http.Header{"Accept": {"*text/html*"}}}},
+			Handle:   []any{staticResponse{Handler: "static_response", StatusCode: p.Status, Headers: html, Body: Literal(p.HTML())}},
+			Terminal: true,
+		},
+		{Handle: []any{staticResponse{Handler: "static_response", StatusCode: p.Status, Headers: text, Body: Literal(p.Text())}}},
+	}}}}
 }

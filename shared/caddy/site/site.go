@@ -113,5 +113,5 @@ func Hold(before, now []Site, released map[events.Entity]bool) []Site {
 	}
 	list := slices.Collect(maps.Values(byID))
 	slices.SortFunc(list, func(a, b Site) int { return cmp.Compare(a.Service, b.Service) })
-	return list
+	return Check(list)
 }

@@ -105,7 +105,12 @@ func (t *Table) widths(limit int) []int {
 			}
 		}
 		if worst < 0 {
-			break
+			for i, c := range t.Columns {
+				if c.Flex {
+					widths[i] = min(widths[i], minFlex)
+				}
+			}
+			break // who prints it cuts the lines
 		}
 		widths[worst] = 0
 	}

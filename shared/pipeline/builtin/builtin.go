@@ -34,10 +34,13 @@ func Describe(n config.Node) ([]pipeline.Description, error) {
 	return r.Describe(), nil
 }
 
-// Workspace finds the source tree that a node works with: the one around the
-// working directory, else the one around the node's root. It is empty where there
+// Workspace finds the source tree that a node works with: the one that its
+// settings name, else the one around the working directory, else the one around the node's root. It is empty where there
 // is none.
 func Workspace(n config.Node) string {
+	if n.Workspace != "" {
+		return n.Workspace
+	}
 	for _, dir := range []string{".", n.Layout().Root} {
 		if workspace, ok := dep.FindWorkspace(dir); ok {
 			return workspace

@@ -2,7 +2,6 @@ package health
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -146,7 +145,7 @@ func probeExec(ctx context.Context, c Check) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(out.String(), "?")), " ")
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(out.kept), "?")), " ")
 	if text != "" {
 		return fmt.Errorf("%s: %w: %s", c.Command[0], err, text)
 	}
@@ -154,16 +153,12 @@ func probeExec(ctx context.Context, c Check) error {
 }
 
 // tail keeps the last bytes written to it.
-type tail struct{ bytes.Buffer }
+type tail struct{ kept []byte }
 
 func (t *tail) Write(p []byte) (int, error) {
-	n := len(p)
-	if len(p) > maxOutput {
-		p = p[len(p)-maxOutput:]
+	t.kept = append(t.kept, p...)
+	if over := len(t.kept) - maxOutput; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
 	}
-	if over := t.Len() + len(p) - maxOutput; over > 0 {
-		t.Next(over)
-	}
-	t.Buffer.Write(p)
-	return n, nil
+	return len(p), nil
 }

@@ -69,7 +69,7 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 		if j.started.PID == 0 && err != nil {
 			return nil, r.discard(id) // the intent came to nothing
 		}
-		p.identity = j.started
+		p.identity, p.untold = j.started, true
 		if err == nil { // a zombie: perhaps our own child
 			p.identity = s.identity
 			err := p.pidfd(fd)
@@ -79,7 +79,7 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 		}
 		return nil, r.bury(ctx, p, j.exit)
 	}
-	p.identity = s.identity
+	p.identity, p.untold = s.identity, s.Parent == 1
 	if err := p.pidfd(fd); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 // search finds the leader of an instance that died before its pid was recorded.
 func (p *proc) search() (int, stat, error) {
 	fd, leader, err := -1, stat{}, error(fs.ErrNotExist)
-	for _, m := range p.r.scans.find(p.wanted()) {
+	for _, m := range p.of(p.r.scans.find(p.wanted())) {
 		if m.PID == m.Session && (fd < 0 || m.Start < leader.Start) {
 			if fd >= 0 {
 				unix.Close(fd)
@@ -144,7 +144,7 @@ func (r *Runner) bury(ctx context.Context, p *proc, x *exitRecord) error {
 		}
 	}
 	deadline := time.Now().Add(leftover)
-	if err := r.end(p.wanted(), 0, deadline, ctx.Done()); err != nil {
+	if err := p.end(p.wanted(), 0, deadline, ctx.Done()); err != nil {
 		p.held = err
 	}
 	close(p.swept)

@@ -56,6 +56,7 @@ type cutter struct {
 	send func(events.LogLine) bool
 
 	carry   []byte    // the beginning of a line whose end has not come
+	cut     bool      // pieces of that line were told already
 	window  time.Time // when the present second began
 	sent    int       // in the present second
 	dropped int       // lines that did not travel since the last that did
@@ -83,34 +84,38 @@ func (c *cutter) feed(b []byte, now time.Time) {
 		c.many(b[:i+1], now)
 		b = b[i+1:]
 	}
-	for len(b) >= maxLine {
+	for len(b) > maxLine {
 		c.line(string(b[:maxLine]), now)
 		b = b[maxLine:]
+		c.cut = true
 	}
 	c.carry = append(c.carry, b...)
 }
 
 // finishCarry completes the line that has begun and returns what follows it.
 func (c *cutter) finishCarry(b []byte, now time.Time) []byte {
-	n := min(len(b), maxLine-len(c.carry))
-	ended := false
-	if i := bytes.IndexByte(b[:n], '\n'); i >= 0 {
-		n, ended = i, true
+	for {
+		n := min(len(b), maxLine+1-len(c.carry))
+		i := bytes.IndexByte(b[:n], '\n')
+		if i >= 0 {
+			n = i
+		}
+		c.carry = append(c.carry, b[:n]...)
+		b = b[n:]
+		switch {
+		case i >= 0:
+			if text := string(trimCR(c.carry)); text != "" || !c.cut {
+				c.line(text, now)
+			}
+			c.carry, c.cut = nil, false // most streams end their lines: keep no buffer for them
+			return b[1:]
+		case len(c.carry) <= maxLine:
+			return nil
+		}
+		c.line(string(c.carry[:maxLine]), now)
+		c.carry = append(c.carry[:0], c.carry[maxLine:]...)
+		c.cut = true
 	}
-	c.carry = append(c.carry, b[:n]...)
-	b = b[n:]
-	if ended {
-		b = b[1:]
-	} else if len(c.carry) < maxLine {
-		return nil
-	}
-	text := string(c.carry)
-	if ended {
-		text = strings.TrimSuffix(text, "\r")
-	}
-	c.carry = nil // most streams end their lines: keep no buffer for them
-	c.line(text, now)
-	return b
 }
 
 // many takes complete lines of which most will not travel.
@@ -166,7 +171,7 @@ func (c *cutter) flush(now time.Time) {
 func (c *cutter) end(now time.Time) {
 	if len(c.carry) > 0 {
 		c.line(string(c.carry), now)
-		c.carry = nil
+		c.carry, c.cut = nil, false
 	}
 	c.flush(now)
 }

@@ -23,6 +23,8 @@ type proc struct {
 	rec record
 	identity
 	adopted bool
+	// untold: nobody will tell the exit of the process later than in its record.
+	untold bool
 
 	fd      *os.File // pidfd
 	conn    syscall.RawConn
@@ -82,7 +84,7 @@ func (p *proc) String() string {
 // wanted is for as long as p has its id to itself; a sweep that comes later must
 // not look at FIFOs.
 func (p *proc) wanted() wanted {
-	return wanted{instance: p.rec.Instance, session: p.identity.PID, since: p.rec.Ticks, fifo: p.rec.ID}
+	return wanted{instance: p.rec.Instance, session: p.identity.PID, since: p.rec.Ticks, fifos: fifoInodes(p.r.o.Dir, p.rec.ID)}
 }
 
 // pidfd takes over a pidfd.
@@ -230,30 +232,37 @@ func (p *proc) recordExit(x exitRecord) {
 	}
 }
 
-// reapWait is how long the exit of somebody else's child may take to be told.
-const reapWait = time.Second
+const (
+	// reapWait is how long a zombie that is somebody else's child may lie.
+	reapWait = time.Second
+	// toldWait is how long an exit may travel that is not in the record. A
+	// [Reaper] writes there before it reaps.
+	toldWait = 250 * time.Millisecond
+)
 
 // awaitReaper waits for the exit that a reaper tells, where there is one.
 func (p *proc) awaitReaper() (exitRecord, bool) {
-	limit := time.NewTimer(reapWait)
-	defer limit.Stop()
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	var gone time.Time // since when it is not even a zombie
+	began := time.Now()
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		s, err := readStat(p.identity.PID)
+		if gone.IsZero() && (err != nil || s.identity != p.identity) {
+			gone = time.Now()
+		}
 		if j, err := load(p.r.o.Dir, p.rec.ID); err == nil && j != nil && j.started == p.identity && j.exit != nil {
 			return *j.exit, true
 		}
-		next := time.NewTimer(pause)
+		switch {
+		case !gone.IsZero() && (p.untold || time.Since(gone) > toldWait), time.Since(began) > reapWait, p.r.closing():
+			return exitRecord{}, false
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case x := <-p.reaped:
-			next.Stop()
+			timer.Stop()
 			p.recordExit(x)
 			return x, true
-		case <-limit.C:
-			next.Stop()
-			return exitRecord{}, false
-		case <-p.r.quit:
-			next.Stop()
-			limit.Reset(0)
-		case <-next.C:
+		case <-timer.C:
 		}
 	}
 }

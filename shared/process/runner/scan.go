@@ -6,9 +6,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,9 +21,9 @@ const instanceVar = "CORE_INSTANCE"
 // wanted says whose processes a scan looks for.
 type wanted struct {
 	instance string
-	session  int    // 0 if unknown
-	since    uint64 // nothing of it started earlier
-	fifo     string // the id whose FIFOs only its processes have; empty for none
+	session  int     // 0 if unknown
+	since    uint64  // nothing of it started earlier
+	fifos    []inode // that only its processes have
 }
 
 // member is a process that belongs to an instance, pinned by a pidfd that the
@@ -32,6 +31,9 @@ type wanted struct {
 type member struct {
 	stat
 	fd int
+	// numbered: only the number of its session says so, which may be another
+	// session's by now.
+	numbered bool
 }
 
 // scanner looks through /proc for many at once: whoever asks while a scan goes
@@ -79,15 +81,15 @@ func walk(batch []*request) {
 	since := batch[0].since
 	byInstance := make(map[string]*request, len(batch))
 	bySession := make(map[int]*request, len(batch))
-	byID := make(map[string]*request, len(batch))
+	byFIFO := map[inode]*request{}
 	for _, q := range batch {
 		since = min(since, q.since)
 		byInstance[q.instance] = q
 		if q.session != 0 {
 			bySession[q.session] = q
 		}
-		if q.fifo != "" {
-			byID[q.fifo] = q
+		for _, i := range q.fifos {
+			byFIFO[i] = q
 		}
 	}
 	proc, err := os.Open("/proc")
@@ -106,19 +108,22 @@ func walk(batch []*request) {
 		if err != nil || s.ended() || s.Start < since || s.Session == 0 {
 			continue
 		}
-		q := bySession[s.Session]
-		if q == nil {
-			if instance := instanceOf(name, &env); instance != "" {
-				q = byInstance[instance]
-			} else if len(byID) > 0 {
-				q = byFIFO(name, byID)
-			}
+		var q *request
+		instance := instanceOf(name, &env)
+		if instance != "" {
+			q = byInstance[instance]
+		} else if len(byFIFO) > 0 {
+			q = byFIFOs(name, byFIFO)
+		}
+		numbered := q == nil && instance == ""
+		if numbered {
+			q = bySession[s.Session]
 		}
 		if q == nil || s.Start < q.since {
 			continue
 		}
 		if fd, _, err := pin(s.identity); err == nil {
-			q.members = append(q.members, member{s, fd})
+			q.members = append(q.members, member{s, fd, numbered})
 		}
 	}
 }
@@ -153,16 +158,33 @@ func instanceOf(pid string, buf *[]byte) string {
 	return ""
 }
 
-// byFIFO finds whose standard output or error a process has: some programs
-// overwrite their environment.
-func byFIFO(pid string, byID map[string]*request) *request {
-	for _, fd := range []string{"1", "2"} {
-		target, err := os.Readlink("/proc/" + pid + "/fd/" + fd)
-		if err != nil {
-			continue
+// inode is a file whatever its name.
+type inode struct{ dev, ino uint64 }
+
+func inodeOf(path string) (inode, bool) {
+	var s unix.Stat_t
+	if err := unix.Stat(path, &s); err != nil || s.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return inode{}, false
+	}
+	return inode{uint64(s.Dev), s.Ino}, true
+}
+
+func fifoInodes(dir, id string) []inode {
+	var list []inode
+	for _, stream := range []string{Stdout, Stderr} {
+		if i, ok := inodeOf(fifoPath(dir, id, stream)); ok {
+			list = append(list, i)
 		}
-		if id, stream, ok := strings.Cut(filepath.Base(target), "."); ok && (stream == Stdout || stream == Stderr) && byID[id] != nil {
-			return byID[id]
+	}
+	return list
+}
+
+// byFIFOs finds whose standard output or error a process has: some programs
+// overwrite their environment.
+func byFIFOs(pid string, requests map[inode]*request) *request {
+	for _, fd := range []string{"1", "2"} {
+		if i, ok := inodeOf("/proc/" + pid + "/fd/" + fd); ok && requests[i] != nil {
+			return requests[i]
 		}
 	}
 	return nil
@@ -194,11 +216,26 @@ func await(members []member, enough func() bool) {
 // patience is how long killed processes get to go.
 const patience = 10 * time.Second
 
+// of keeps the members that are certainly the instance's. The number of a session
+// is certain while processes are in the group that the leader's pidfd stands for:
+// so long it is nobody else's.
+func (p *proc) of(members []member) []member {
+	certain := p.fd != nil && p.signalGroup(0) == nil
+	return slices.DeleteFunc(members, func(m member) bool {
+		if m.numbered && !certain {
+			unix.Close(m.fd)
+			return true
+		}
+		return false
+	})
+}
+
 // end asks the processes of w to end and kills those that are left at the deadline
 // or when hurry is closed. It returns when none is left, an error where some
 // outlive even that, and errClosed when the runner lets go. Members of the process
 // group asked were asked already.
-func (r *Runner) end(w wanted, asked int, deadline time.Time, hurry <-chan struct{}) error {
+func (p *proc) end(w wanted, asked int, deadline time.Time, hurry <-chan struct{}) error {
+	r := p.r
 	var killed time.Time
 	told := map[identity]bool{}
 	hurried := func() bool {
@@ -210,7 +247,7 @@ func (r *Runner) end(w wanted, asked int, deadline time.Time, hurry <-chan struc
 		}
 	}
 	for {
-		members := r.scans.find(w)
+		members := p.of(r.scans.find(w))
 		if len(members) == 0 {
 			return nil
 		}

@@ -79,15 +79,20 @@ func (p *proc) signal(s syscall.Signal) {
 	if p.fd == nil {
 		return // it ended before this runner saw it
 	}
-	if err := p.signalGroup(s); err == unix.EINVAL { // before Linux 6.9
-		p.conn.Control(func(fd uintptr) { unix.PidfdSendSignal(int(fd), s, nil, 0) })
-		for _, m := range p.r.scans.find(p.wanted()) {
-			if m.Group == p.identity.PID && m.PID != p.identity.PID {
-				unix.PidfdSendSignal(m.fd, s, nil, 0)
-			}
-			unix.Close(m.fd)
-		}
+	if p.signalGroup(s) == unix.EINVAL { // before Linux 6.9
+		p.signalMembers(s)
 	}
+}
+
+// signalMembers signals each process of the group by a pidfd of its own.
+func (p *proc) signalMembers(s syscall.Signal) {
+	for _, m := range p.of(p.r.scans.find(p.wanted())) {
+		if m.Group == p.identity.PID && m.PID != p.identity.PID {
+			unix.PidfdSendSignal(m.fd, s, nil, 0)
+		}
+		unix.Close(m.fd)
+	}
+	p.conn.Control(func(fd uintptr) { unix.PidfdSendSignal(int(fd), s, nil, 0) })
 }
 
 func (p *proc) signalGroup(s syscall.Signal) error {
@@ -114,7 +119,7 @@ func (p *proc) settle() error {
 			return nil
 		}
 	}
-	err := p.r.end(p.wanted(), asked, deadline, p.hurry)
+	err := p.end(p.wanted(), asked, deadline, p.hurry)
 	if err == errClosed {
 		return err
 	}
@@ -136,8 +141,8 @@ func (p *proc) sweep() {
 		return
 	}
 	w := p.wanted()
-	w.fifo = ""
-	p.held = p.r.end(w, 0, time.Now().Add(leftover), p.hurry)
+	w.fifos = nil
+	p.held = p.end(w, 0, time.Now().Add(leftover), p.hurry)
 	if p.held != nil && p.held != errClosed {
 		p.r.o.Log.Warn("end what a process left behind", "id", p.rec.ID, "instance", p.rec.Instance, "err", p.held)
 	}

@@ -10,7 +10,10 @@ import (
 // Tail returns up to n last lines of a log file, oldest first; none if it cannot
 // be read. Lines are cut as in an exit.
 func Tail(path string, n int) []string {
-	t, _ := tailFrom(path, 0)
+	t, rest := tailFrom(path, 0)
+	if len(rest) > 0 {
+		t = append(t, shorten(rest))
+	}
 	return t[max(0, len(t)-n):]
 }
 
@@ -41,11 +44,16 @@ func tailFrom(path string, offset int64) (lines []string, rest []byte) {
 	i := bytes.LastIndexByte(b, '\n') + 1
 	b, rest = b[:i], b[i:]
 	for l := range bytes.Lines(b) {
-		s := strings.ToValidUTF8(strings.TrimRight(string(l), "\r\n"), "\uFFFD")
-		if len(s) > maxLast {
-			s = s[:maxLast] + "…"
-		}
-		lines = append(lines, s)
+		lines = append(lines, shorten(l))
 	}
 	return lines[max(0, len(lines)-5*keptLines):], rest
+}
+
+func shorten(l []byte) string {
+	l = bytes.TrimRight(l, "\r\n")
+	s := string(l[:min(len(l), maxLast)])
+	if len(l) > maxLast {
+		s += "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -1,12 +1,10 @@
-package boot
+package events
 
 import (
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-
-	"core.internal/shared/events"
 )
 
 // volatile are the fields of facts that differ from boot to boot.
@@ -19,12 +17,12 @@ var volatile = []string{
 // which they were stated; then, by source and entity, what each source stated
 // about each entity, in order. Across entities the transcript says nothing:
 // services that do not depend on each other start beside each other.
-func Transcript(facts []events.Envelope) []string {
+func Transcript(facts []Envelope) []string {
 	var lines []string
 	groups := map[string][]string{}
 	for _, e := range facts {
 		line := fmt.Sprintf("%s/%s %s %s", e.Source, e.Entity, e.Type, normalize(e.Data))
-		if e.Source == events.Launcher && e.Type.Aggregate() == "stage" {
+		if e.Source == Launcher && e.Type.Aggregate() == "stage" {
 			lines = append(lines, line)
 			continue
 		}

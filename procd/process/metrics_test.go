@@ -1,0 +1,54 @@
+package process_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"core.internal/procd/process"
+	"core.internal/shared/events"
+	"core.internal/shared/state"
+)
+
+func TestMetrics(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := state.New("local")
+	s.Services = map[events.Entity]state.Service{
+		"beta": {ID: "beta", State: state.ServiceBackoff, Restarts: 4},
+		"alpha": {
+			ID: "alpha", State: state.ServiceRunning, Health: state.HealthHealthy, Since: now.Add(-90 * time.Second), Restarts: 1,
+			Desired: events.ServiceDesired{Enabled: true},
+		},
+	}
+	c := process.Metrics(func() state.State { return s }, func() time.Time { return now })
+	want := `
+# HELP core_service_enabled 1 if the service is wanted at every boot.
+# TYPE core_service_enabled gauge
+core_service_enabled{service="alpha"} 1
+core_service_enabled{service="beta"} 0
+# HELP core_service_healthy 1 while the service runs and passes its health check.
+# TYPE core_service_healthy gauge
+core_service_healthy{service="alpha"} 1
+core_service_healthy{service="beta"} 0
+# HELP core_service_restarts_total Starts after the first since procd came up.
+# TYPE core_service_restarts_total counter
+core_service_restarts_total{service="alpha"} 1
+core_service_restarts_total{service="beta"} 4
+# HELP core_service_state 1 for the state that the service is in.
+# TYPE core_service_state gauge
+core_service_state{service="alpha",state="running"} 1
+core_service_state{service="beta",state="backoff"} 1
+# HELP core_service_uptime_seconds Seconds since the running instance was started or adopted; 0 while none runs.
+# TYPE core_service_uptime_seconds gauge
+core_service_uptime_seconds{service="alpha"} 90
+core_service_uptime_seconds{service="beta"} 0
+`
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	if problems, err := testutil.CollectAndLint(c); err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+}

@@ -1,0 +1,174 @@
+package spec_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	registry "core.internal/procd/spec"
+	"core.internal/shared/config"
+	"core.internal/shared/events"
+	"core.internal/shared/spec"
+	"core.internal/shared/testutil/testbus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func located(t *testing.T, id string) spec.Located {
+	t.Helper()
+	l, err := spec.ParseLocated(id+".json", []byte(`{"id":"`+id+`","process":{"command":"true"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// run runs a registry until the returned function is called.
+func run(t *testing.T, r *registry.Registry) func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.Run(ctx) }()
+	stop := func() { cancel(); <-ended }
+	t.Cleanup(stop)
+	return stop
+}
+
+// until waits for a key to have a value, or to be deleted where part is empty.
+func until(t *testing.T, kv jetstream.KeyValue, key, part string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		// A request that was under way when the bus went is not answered.
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		seen := watch(attempt, kv, key, part)
+		cancel()
+		if seen {
+			return
+		}
+	}
+	t.Fatalf("%s does not become %q", key, part)
+}
+
+func watch(ctx context.Context, kv jetstream.KeyValue, key, part string) bool {
+	w, err := kv.Watch(ctx, key)
+	if err != nil {
+		return false
+	}
+	defer w.Stop()
+	for {
+		select {
+		case e := <-w.Updates():
+			switch {
+			case e == nil: // all that was there has been seen
+			case part == "" && e.Operation() == jetstream.KeyValueDelete:
+				return true
+			case part != "" && strings.Contains(string(e.Value()), part):
+				return true
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	b := testbus.Start(t, events.Procd)
+	c := b.Connect(events.Procd)
+	r := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	if err := r.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Desired("alpha"); ok {
+		t.Error("something was decided already")
+	}
+	stop := run(t, r)
+	if err := r.Publish([]spec.Located{located(t, "alpha"), located(t, "beta")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Decide("alpha", events.Desired{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	op := b.Connect(events.Operator)
+	open := func(bucket string) jetstream.KeyValue {
+		kv, err := op.Bucket(t.Context(), bucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kv
+	}
+	specs, desired := open(events.BucketSpecs), open(events.BucketDesired)
+	until(t, specs, "local.alpha", `"id":"alpha"`)
+	until(t, specs, "local.beta", `"id":"beta"`)
+	until(t, desired, "local.alpha", `{"enabled":true}`)
+
+	b.Restart() // everything is lost
+	r.Lost()
+	until(t, specs, "local.beta", `"id":"beta"`)
+	until(t, desired, "local.alpha", `{"enabled":true}`)
+	stop()
+
+	// A later procd learns what was decided, and a spec that is gone goes.
+	next := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	if err := next.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d, ok := next.Desired("alpha"); !ok || !d.Enabled {
+		t.Errorf("alpha: %+v %v", d, ok)
+	}
+	run(t, next)
+	if err := next.Publish([]spec.Located{located(t, "alpha")}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, specs, "local.beta", "")
+}
+
+// A value that nobody understands does not keep procd from coming up.
+func TestNonsenseIsPassedOver(t *testing.T) {
+	b := testbus.Start(t, events.Procd)
+	c := b.Connect(events.Procd)
+	kv, err := c.Bucket(t.Context(), events.BucketDesired)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), events.DesiredKey(testbus.Node, "alpha"), []byte("yes")); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	r := registry.NewRegistry(c, testbus.Node, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := r.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Desired("alpha"); ok || !strings.Contains(log.String(), "service=alpha") {
+		t.Errorf("%v, log %q", ok, log.String())
+	}
+}
+
+func TestLoad(t *testing.T) {
+	c := config.Default()
+	c.Root = t.TempDir()
+	dir := filepath.Join(c.Root, "specs")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{
+		"good.json": `{"id":"good","process":{"command":"true"}}`,
+		"bad.json":  `{"id":"bad"}`,
+		"lost.json": `{"id":"lost","process":{"command":"true"},"dependencies":["goood"]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	specs, err := registry.Load(c, "")
+	if len(specs) != 2 || err == nil || !strings.Contains(err.Error(), "bad.json") || !strings.Contains(err.Error(), `did you mean "good"?`) {
+		t.Errorf("%d specs, %v", len(specs), err)
+	}
+}

@@ -1,0 +1,344 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"core.internal/shared/bus"
+	"core.internal/shared/events"
+	"core.internal/shared/state"
+	"core.internal/shared/testutil/testbus"
+)
+
+// node is a real bus whose daemons the test plays.
+type node struct {
+	t         *testing.T
+	bus       *testbus.Bus
+	procd     *bus.Publisher
+	pipelined *bus.Publisher
+	launcher  *bus.Publisher
+	lines     *bus.Conn // procd's connection
+	steps     *bus.Conn // pipelined's connection
+}
+
+// startNode plays a node with the services alpha, which obeys, beta, which
+// refuses, and gamma, which never answers.
+func startNode(t *testing.T) *node {
+	t.Helper()
+	n := &node{t: t, bus: testbus.Start(t, events.Launcher, events.Procd, events.Pipelined)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var g errgroup.Group
+	play := func(source events.Source, handle func(*bus.Conn, *bus.Publisher, bus.Command)) (*bus.Conn, *bus.Publisher) {
+		c := n.bus.Connect(source)
+		p := bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: source})
+		g.Go(func() error { return p.Run(ctx, c) })
+		g.Go(func() error {
+			return c.ServeCommands(ctx, testbus.Node, source, func(_ context.Context, r bus.Command) error {
+				handle(c, p, r)
+				return nil
+			})
+		})
+		return c, p
+	}
+	n.lines, n.procd = play(events.Procd, playProcd)
+	n.steps, n.pipelined = play(events.Pipelined, playPipelined)
+	_, n.launcher = play(events.Launcher, func(_ *bus.Conn, p *bus.Publisher, r bus.Command) {
+		p.State(r.Entity, events.CommandAccepted{Verb: r.Type.Verb()}, r.ID)
+		p.State("bus", events.StageStopping{Index: 1}, "boot")
+		p.State("bus", events.StageStopped{Index: 1, TookMS: 2}, "boot")
+		p.State(r.Entity, events.CommandCompleted{Verb: r.Type.Verb()}, r.ID)
+	})
+	t.Cleanup(func() {
+		cancel()
+		_ = g.Wait() // they end because of cancel
+	})
+	n.launcher.State("bus", events.StageReady{Index: 1, TookMS: 12}, "boot")
+	for _, id := range []events.Entity{"alpha", "beta", "gamma"} {
+		n.procd.State(id, events.ServiceRegistered{Name: string(id), Digest: "d"}, "")
+		n.procd.State(id, events.ServiceDesired{Enabled: true, Running: true}, "")
+	}
+	n.procd.State("gamma", events.ServiceWaiting{Reason: "waiting for beta"}, "")
+	n.flush()
+	return n
+}
+
+func playProcd(c *bus.Conn, p *bus.Publisher, r bus.Command) {
+	switch r.Entity {
+	case "alpha":
+		p.State("alpha", events.ServiceStarting{Instance: "i1"}, r.ID)
+		p.State("alpha", events.ServiceStarted{Instance: "i1", PID: 4711}, r.ID)
+		p.State("alpha", events.ServiceHealthy{Instance: "i1"}, r.ID)
+		p.State("alpha", events.CommandCompleted{Verb: r.Type.Verb()}, r.ID)
+	case "beta":
+		p.State("beta", events.CommandRejected{Verb: r.Type.Verb(), Reason: "not on a Sunday"}, r.ID)
+	}
+}
+
+func playPipelined(c *bus.Conn, p *bus.Publisher, r bus.Command) {
+	switch body := r.Body.(type) {
+	case events.RunPipeline:
+		if body.Pipeline != "build" {
+			p.State(r.Entity, events.CommandRejected{Verb: "run", Reason: fmt.Sprintf("unknown pipeline %q: did you mean \"build\"?", body.Pipeline)}, r.ID)
+			return
+		}
+		end, steps := events.StepCompleted, []events.StepStatus{{Name: "compile", State: events.StepCompleted}}
+		if body.Params["targets"] == "nonsense" {
+			end, steps = events.StepFailed, []events.StepStatus{{Name: "compile", State: events.StepFailed, Reason: "no such target"}}
+		}
+		p.State(r.Entity, events.CommandAccepted{Verb: "run"}, r.ID)
+		p.State(r.Entity, events.RunStarted{Pipeline: "build", Params: body.Params, Steps: []events.StepStatus{{Name: "compile", State: events.StepPending}}}, r.ID)
+		c.PublishLine(testbus.Node, r.Entity, "compile", events.LogLine{Time: time.Now(), Text: "go build ./busd"})
+		p.State(r.Entity, events.RunEnded{Pipeline: "build", State: end, Reason: steps[0].Reason, Steps: steps}, r.ID)
+	case events.CancelRun:
+		p.State(r.Entity, events.CommandFailed{Verb: "cancel", Reason: "the run ended before it could be cancelled"}, r.ID)
+	}
+}
+
+func (n *node) flush() {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 10*time.Second)
+	defer cancel()
+	for _, p := range []*bus.Publisher{n.procd, n.launcher, n.pipelined} {
+		if err := p.Flush(ctx); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+}
+
+// buffer collects output and can be waited for.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+	on map[string]chan struct{} // closed when the output has the text
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, err := b.b.Write(p)
+	for text, ch := range b.on {
+		if strings.Contains(b.b.String(), text) {
+			close(ch)
+			delete(b.on, text)
+		}
+	}
+	return n, err
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// until waits for a text in the output.
+func (b *buffer) until(t *testing.T, text string) {
+	t.Helper()
+	ch := make(chan struct{})
+	b.mu.Lock()
+	if b.on == nil {
+		b.on = map[string]chan struct{}{}
+	}
+	if strings.Contains(b.b.String(), text) {
+		close(ch)
+	} else {
+		b.on[text] = ch
+	}
+	b.mu.Unlock()
+	limit := time.NewTimer(10 * time.Second)
+	defer limit.Stop()
+	select {
+	case <-ch:
+	case <-limit.C:
+		t.Fatalf("no %q in the output:\n%s", text, b.String())
+	}
+}
+
+// exec runs one command against the node.
+func (n *node) exec(ctx context.Context, stdout, stderr *buffer, args ...string) int {
+	args = append(args, "--bus.url", n.bus.URL(), "--bus.seed-file", n.bus.Seed(events.Operator), "--root", n.t.TempDir())
+	return ExitCode(Exec(ctx, args, nil, nil, stdout, stderr, testApp()))
+}
+
+// run runs one command and returns what it printed.
+func (n *node) run(args ...string) (code int, stdout, stderr string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
+	defer cancel()
+	var out, err buffer
+	code = n.exec(ctx, &out, &err, args...)
+	return code, out.String(), err.String()
+}
+
+// expect runs a command and looks for texts in what it prints; those that begin
+// with "!" must not be there.
+func (n *node) expect(code int, args string, texts ...string) {
+	n.t.Helper()
+	got, stdout, stderr := n.run(strings.Fields(args)...)
+	if got != code {
+		n.t.Errorf("%s: status %d, want %d\n%s%s", args, got, code, stdout, stderr)
+	}
+	for _, text := range texts {
+		text, not := strings.CutPrefix(text, "!")
+		if strings.Contains(stdout+stderr, text) == not {
+			n.t.Errorf("%s: %q (wanted: %t) in\n%s%s", args, text, !not, stdout, stderr)
+		}
+	}
+}
+
+func TestVerbs(t *testing.T) {
+	n := startNode(t)
+	n.expect(0, "restart alpha", "alpha  restart completed: running, healthy, pid 4711 (")
+	n.expect(1, "stop alpha beta", "alpha  stop completed", "beta  stop rejected: not on a Sunday")
+	n.expect(1, "start gamma --timeout 50ms", "gamma  start no outcome within 50ms: waiting, waiting for beta")
+	n.expect(0, "disable gamma --wait=false", "gamma  disable requested")
+	n.expect(1, "restart alhpa", `error: unknown service "alhpa": did you mean "alpha"?`)
+	// Nothing is asked for where one name is wrong.
+	n.expect(1, "enable alpha nobody", `unknown service "nobody": there are alpha, beta, gamma`, "!alpha  enable")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs buffer
+	done := make(chan int, 1)
+	go func() { done <- n.exec(ctx, &out, &errs, "restart", "alpha", "gamma") }()
+	out.until(t, "alpha  restart completed")
+	cancel()
+	if code := <-done; code != ExitInterrupted {
+		t.Errorf("interrupted: status %d\n%s", code, errs.String())
+	}
+}
+
+func TestStatus(t *testing.T) {
+	n := startNode(t)
+	n.expect(0, "status", "node local  degraded  0 of 3 services healthy", "SERVICE  DESIRED", "gamma    enabled  waiting", "waiting for beta")
+	_, stdout, _ := n.run("status", "--output", "json")
+	var document state.Status
+	if err := json.Unmarshal([]byte(stdout), &document); err != nil || document.Version != state.StatusVersion || len(document.Services) != 3 {
+		t.Errorf("document %+v: %v", document, err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs buffer
+	done := make(chan int, 1)
+	go func() { done <- n.exec(ctx, &out, &errs, "status", "--watch") }()
+	out.until(t, "SERVICE  DESIRED")
+	n.procd.State("beta", events.ServiceExhausted{Reason: "5 exits within 1m"}, "")
+	out.until(t, "service beta  failed, 5 exits within 1m\n")
+	cancel()
+	if code := <-done; code != ExitInterrupted || errs.String() != "" {
+		t.Errorf("watch ended with status %d: %s", code, errs.String())
+	}
+}
+
+func TestEvents(t *testing.T) {
+	n := startNode(t)
+	n.expect(0, "events", "     1  ", "launcher    bus           stage.ready         index=1 took_ms=12", `procd       gamma         service.waiting     reason="waiting for beta"`)
+	n.expect(0, "events --service gamma", "service.waiting", "!alpha", "!stage.ready")
+	n.expect(0, "events --service procd", "service.waiting", "!stage.ready")
+	n.expect(0, "events --since 1h --service bus", "stage.ready")
+	n.expect(0, "events --since 2100-01-01T00:00:00Z", "!service")
+	all := 0
+	for _, since := range []string{"0", "1", "3"} {
+		_, stdout, _ := n.run("events", "--output", "jsonl", "--since", since)
+		lines := strings.Split(strings.TrimSpace(stdout), "\n")
+		var first struct {
+			Seq  uint64
+			Type string
+			Data json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(lines[0]), &first); err != nil || first.Type == "" || len(first.Data) == 0 {
+			t.Fatalf("first line %q: %v", lines[0], err)
+		}
+		if since == "3" && (first.Seq != 3 || len(lines) != all-2) {
+			t.Errorf("--since 3 begins at %d and has %d of %d lines", first.Seq, len(lines), all)
+		}
+		all = len(lines)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs buffer
+	done := make(chan int, 1)
+	go func() { done <- n.exec(ctx, &out, &errs, "events", "--follow", "--service", "alpha") }()
+	out.until(t, "service.desired")
+	n.procd.State("alpha", events.ServiceStarting{Instance: "next"}, "")
+	out.until(t, "instance=next")
+	cancel()
+	if code := <-done; code != ExitInterrupted {
+		t.Errorf("events --follow ended with status %d", code)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	n := startNode(t)
+	for i := range 3 {
+		n.lines.PublishLine(testbus.Node, "alpha", "stdout", events.LogLine{Time: time.Now(), Text: fmt.Sprintf("line %d", i)})
+	}
+	n.lines.PublishLine(testbus.Node, "alpha", "stderr", events.LogLine{Time: time.Now(), Raw: []byte{0xff, 'x'}, Dropped: 7})
+	if err := n.lines.NC.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	n.expect(0, "logs alpha", "line 0\nline 1\nline 2\n\xffx\n", "note: 7 lines came too fast to travel")
+	n.expect(0, "logs alpha --tail 2", "!line 0", "!line 1", "line 2")
+	n.expect(0, "logs alpha --since 1h --output jsonl", `"entity":"alpha","stream":"stdout","text":"line 1"}`, `"stream":"stderr","text":"","raw":"/3g=","dropped":7}`)
+	n.expect(1, "logs alhpa", `unknown service "alhpa": did you mean "alpha"?`)
+	n.expect(2, "logs alpha --tail -1", "want 0 or more")
+	n.expect(2, "logs ../alpha", "use letters, digits")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs buffer
+	done := make(chan int, 1)
+	go func() { done <- n.exec(ctx, &out, &errs, "logs", "alpha", "--follow", "--tail", "1") }()
+	out.until(t, "x\n")
+	n.lines.PublishLine(testbus.Node, "alpha", "stdout", events.LogLine{Time: time.Now(), Text: "another"})
+	out.until(t, "another\n")
+	cancel()
+	if code := <-done; code != ExitInterrupted {
+		t.Errorf("logs --follow ended with status %d", code)
+	}
+}
+
+func TestPipelines(t *testing.T) {
+	n := startNode(t)
+	n.expect(0, "pipeline list", "PIPELINE  STEPS  ABOUT", "build         1  build core binaries  targets    binaries to build")
+	code, stdout, stderr := n.run("pipeline", "run", "build", "targets=busd", "--follow")
+	name := strings.TrimSpace(stdout)
+	if code != 0 || !strings.HasPrefix(name, "build-") || strings.Contains(name, "\n") {
+		t.Fatalf("run: status %d\n%s%s", code, stdout, stderr)
+	}
+	if strings.Count(stderr, "[compile] go build ./busd") != 1 || !strings.Contains(stderr, "compile  completed") {
+		t.Errorf("output and steps are not shown once:\n%s", stderr)
+	}
+	n.expect(0, "pipeline status", name, "completed", "1 of 1 steps")
+	n.expect(0, "pipeline status "+name, "STEP", "compile  completed")
+	n.expect(0, "pipeline status --output json "+name, `"pipeline": "build"`)
+	n.expect(0, "pipeline logs "+name, "[compile] go build ./busd")
+	n.expect(1, "pipeline status build-0", `unknown run "build-0"`)
+	n.expect(1, "pipeline cancel "+name, "cancel run "+name+": failed: the run ended before it could be cancelled")
+	n.expect(1, "pipeline run biuld", `error: unknown pipeline "biuld": did you mean "build"?`)
+	n.expect(1, "pipeline run build targets=nonsense --follow", "failed: no such target", "fix: `launcher pipeline logs build-")
+}
+
+func TestDown(t *testing.T) {
+	n := startNode(t)
+	n.expect(0, "down", "[1/1] bus         stopped   2.0ms", "node local is down in")
+}
+
+func TestRefused(t *testing.T) {
+	n := startNode(t)
+	other := t.TempDir()
+	if err := bus.Mint(other, events.Operator); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs buffer
+	code := ExitCode(Exec(t.Context(), []string{"status", "--bus.url", n.bus.URL(), "--bus.seed-file", bus.SeedFile(other, events.Operator)}, nil, nil, &out, &errs, testApp()))
+	if code != ExitFailed || !strings.Contains(errs.String(), "refused the operator's credential") || !strings.Contains(errs.String(), "\nfix: ") {
+		t.Errorf("status %d\n%s", code, errs.String())
+	}
+}
