@@ -2,103 +2,92 @@ package caddy
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
-	"slices"
 	"time"
 
-	"core.internal/shared/bus"
 	"core.internal/shared/caddy"
 	"core.internal/shared/caddy/site"
 	"core.internal/shared/daemon"
-	"core.internal/shared/events"
-	"core.internal/shared/state"
 )
 
-// edge makes Caddy serve what the state says. It belongs to one goroutine.
+// retry is the time before something that failed is tried again.
+const retry = time.Second
+
+// edge serves what a feed decides, and states it. It belongs to one goroutine.
 type edge struct {
 	d      *daemon.Daemon
 	server *caddy.Server
+	store  *store
 	ledger site.Ledger
-	begun  bool
-	seq    uint64 // of the last state looked at
-	served []site.Site
-	// released and held keep what was served going while a bus that lost its
-	// memory is told everything anew; see [site.Hold].
-	held     []site.Site
-	released map[events.Entity]bool
-	writes   map[events.Entity]site.Site // what is to be stored
+	sites  []site.Site // decided last
 }
 
-// follow applies every change of the state until ctx ends.
-func (e *edge) follow(ctx context.Context, view *bus.View) error {
-	changed := view.Watch(ctx)
+func newEdge(d *daemon.Daemon, server *caddy.Server) *edge {
+	return &edge{d: d, server: server, store: newStore(d)}
+}
+
+// run says that the edge is ready once it serves what the state says, and keeps
+// doing so until ctx ends.
+func (e *edge) run(ctx context.Context, f *feed) error {
+	select {
+	case <-f.wake:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	lists, _ := f.take()
+	e.sites = lists[len(lists)-1]
+	if _, err := e.server.Apply(ctx, e.sites); err != nil {
+		return err
+	}
+	if err := e.d.Ready(ctx, map[string]string{"http": "http://" + e.server.Address()}); err != nil {
+		return err
+	}
+	e.ledger.Note(lists[0])
+	e.ledger.Forget(f.known())
+	lists = lists[1:]
+
+	stored := make(chan error, 1)
+	go func() { stored <- e.store.run(ctx) }()
+	defer func() { <-stored }()
+	var again, settled <-chan time.Time
 	for {
-		if view.Live() {
-			s := view.State()
-			if s.Seq < e.seq {
-				e.held, e.released = e.served, map[events.Entity]bool{}
-				for _, one := range e.served { // the bucket is lost too
-					e.writes[one.Service] = one
-				}
+		for _, sites := range lists {
+			e.ledger.Note(sites)
+			e.sites = sites
+		}
+		again = nil
+		if err := e.apply(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			e.seq = s.Seq
-			e.apply(ctx, s)
-			e.store(ctx)
+			e.d.Log.Error("the edge keeps serving what it did", "error", err)
+			again = time.After(retry)
 		}
 		select {
-		case <-changed:
+		case <-f.wake:
+		case <-again:
+		case <-settled:
+			settled = nil
+			f.release()
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
+		}
+		var holding bool
+		if lists, holding = f.take(); holding && settled == nil {
+			settled = time.After(settle)
+			e.store.renew()
 		}
 	}
 }
 
-// apply serves what the state says and states what changed.
-func (e *edge) apply(ctx context.Context, s state.State) {
-	sites := site.Decide(s)
-	if e.held != nil {
-		sites = site.Hold(e.held, sites, e.released)
-	}
-	refused, err := e.server.Apply(ctx, sites)
+// apply serves the sites decided last and states what that changes.
+func (e *edge) apply(ctx context.Context) error {
+	refused, err := e.server.Apply(ctx, e.sites)
 	if err != nil {
-		e.d.Log.Error("the edge keeps its last configuration", "error", err)
-		return
-	}
-	e.served = sites
-	e.ledger.Note(sites)
-	if !e.begun {
-		e.begun = true
-		e.ledger.Forget(s.Routes)
+		return err
 	}
 	for _, c := range e.ledger.Take(refused) {
 		e.d.Facts.State(c.Service, c.Body, "")
-		if i := slices.IndexFunc(sites, func(one site.Site) bool { return one.Service == c.Service }); i >= 0 {
-			e.writes[c.Service] = sites[i]
-		}
 	}
-}
-
-// store keeps the routes as they are served in their bucket, for other nodes.
-// What cannot be written now is written after the next change.
-func (e *edge) store(ctx context.Context) {
-	if len(e.writes) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	bucket, err := e.d.Bus.Bucket(ctx, events.BucketRoutes)
-	for _, id := range slices.Sorted(maps.Keys(e.writes)) {
-		if err != nil {
-			e.d.Log.Warn("the routes cannot be stored", "error", err)
-			return
-		}
-		var value []byte
-		if value, err = json.Marshal(e.writes[id]); err == nil {
-			_, err = bucket.Put(ctx, events.DesiredKey(e.d.Config.Name, id), value)
-		}
-		if err == nil {
-			delete(e.writes, id)
-		}
-	}
+	e.store.set(e.sites, refused)
+	return nil
 }

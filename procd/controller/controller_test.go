@@ -17,6 +17,7 @@ import (
 )
 
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]string{
 		"alpha": `,"dependencies":["core.bus","core.edge"]`,
 		"beta":  `,"dependencies":["alpha"]`,
@@ -62,6 +63,7 @@ func TestCommands(t *testing.T) {
 // What operators decided outlives procd; what the profile says does not matter
 // then.
 func TestDesiredIsRemembered(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": "", "spare": `,"profiles":["other"]`})
 	stop := r.inProcess()
 	r.serving("alpha")
@@ -84,6 +86,7 @@ func TestDesiredIsRemembered(t *testing.T) {
 }
 
 func TestKilledProcdAdopts(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": "", "beta": `,"dependencies":["alpha"]`, "spare": `,"profiles":["other"]`})
 	first := r.child()
 	before := r.serving("alpha", "beta")
@@ -121,6 +124,7 @@ func TestKilledProcdAdopts(t *testing.T) {
 }
 
 func TestLostBus(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": "", "spare": `,"profiles":["other"]`})
 	r.inProcess()
 	r.serving("alpha")
@@ -170,6 +174,7 @@ func TestLostBus(t *testing.T) {
 // Under a launcher nothing is stated before its stage, and nothing started before
 // the stage of the services.
 func TestStages(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": `,"dependencies":["core.pipelines"]`})
 	launcher := r.bus.Connect(events.Launcher)
 	facts := bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Launcher})
@@ -207,6 +212,7 @@ func TestStages(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -230,13 +236,18 @@ func TestFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.inProcess()
-	for id, parts := range map[events.Entity][]string{
+	expected := map[events.Entity][]string{
 		"held":    {"ended 7 times", fmt.Sprintf("port %d/tcp is held by pid %d (", port, os.Getpid())},
 		"absent":  {"absent.json:1:", "process.command: /no/such/binary does not exist"},
 		"fetched": {`dep.source: not supported yet: "oci"`},
 		"crashy":  {"ended 7 times within", "exit status 3"},
-	} {
-		o := r.ask(id, events.StartService{})
+	}
+	sent := map[events.Entity]events.ID{}
+	for id := range expected {
+		sent[id] = r.send(id, events.StartService{})
+	}
+	for id, parts := range expected {
+		o := r.outcome(sent[id])
 		for _, part := range parts {
 			if o.State != state.OutcomeFailed || !strings.Contains(o.Reason, part) {
 				t.Errorf("%s: %s %q, want %q", id, o.State, o.Reason, part)
@@ -254,6 +265,7 @@ func TestFailures(t *testing.T) {
 }
 
 func TestNonsenseIsKeptAside(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": ""})
 	r.inProcess()
 	r.serving("alpha")
@@ -269,6 +281,7 @@ func TestNonsenseIsKeptAside(t *testing.T) {
 }
 
 func TestWrongSpecsEndProcd(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": `,"dependencies":["beta"]`, "beta": `,"dependencies":["alpha"]`})
 	cmd := r.child()
 	err := cmd.Wait()

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"core.internal/procd/controller"
 	"core.internal/shared/bus"
 	"core.internal/shared/daemon"
@@ -33,7 +35,7 @@ func TestMain(m *testing.M) {
 	case "service":
 		service()
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // service answers HTTP where it is told, until it is asked to end. A file named

@@ -39,7 +39,7 @@ func (n *Node) graph() []stage {
 		{name: "controller", up: n.upController, down: n.downDaemon(events.Procd), daemon: events.Procd},
 		{name: "pipelines", up: n.upPipelines, down: n.downDaemon(events.Pipelined), daemon: events.Pipelined},
 		{name: "services", up: n.upServices, down: n.downServices},
-		{name: "shells", up: n.upShells, down: n.downShells},
+		{name: "shells", up: n.upShells},
 	}
 }
 
@@ -100,7 +100,7 @@ func (n *Node) within(ctx context.Context, s stage, up func(context.Context) err
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, cause)
 	defer cancel()
 	err := up(ctx)
-	if errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == cause {
+	if err != nil && context.Cause(ctx) == cause && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err

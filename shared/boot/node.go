@@ -56,8 +56,9 @@ type Node struct {
 	facts    *bus.Publisher
 	conn     *bus.Conn
 	view     *bus.View
-	shutdown chan bus.Command // requests to take the node down
-	summary  Summary          // complete when up is closed
+	adopted  map[events.Source]bool // daemons that outlived an earlier launcher
+	shutdown chan bus.Command       // requests to take the node down
+	summary  Summary                // complete when up is closed
 
 	local       actors // run from the config stage on
 	supervision actors // of the daemons; ends before local
@@ -90,7 +91,7 @@ func New(o Options) *Node {
 	}
 	return &Node{
 		Options: o, layout: o.Config.Layout(), boot: events.ID(nuid.Next()),
-		up: make(chan struct{}), shutdown: make(chan bus.Command, 1),
+		up: make(chan struct{}), adopted: map[events.Source]bool{}, shutdown: make(chan bus.Command, 1),
 		facts: bus.NewPublisher(bus.PublisherOptions{Node: o.Config.Name, Source: events.Launcher, Log: o.Log}),
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 
 	"core.internal/shared/bus"
+	"core.internal/shared/config"
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
 	"core.internal/shared/process"
@@ -143,7 +145,43 @@ func (n *Node) startSupervisor(ctx context.Context) error {
 	if err := n.sup.Register(ctx, n.daemonSpecs()); err != nil {
 		return err
 	}
-	return n.resolveAddresses()
+	for _, d := range n.daemons() {
+		n.adopted[d] = n.daemon(d).PID > 0
+	}
+	if err := n.resolveAddresses(); err != nil {
+		return err
+	}
+	return n.record("")
+}
+
+// record says in the node directory where the node is to be found: for other
+// programs, and for a later launcher that adopts the daemons of this one.
+func (n *Node) record(console string) error {
+	f := config.NodeFile{
+		Version: config.NodeFileVersion, PID: os.Getpid(), BusURL: n.busURL(), ConsoleURL: console, Started: n.began.UTC(),
+	}
+	if !n.omitted(events.Caddyd) {
+		f.EdgeURL = n.edgeURL()
+	}
+	return config.WriteNodeFile(n.layout, f)
+}
+
+// recorded is the address that an earlier launcher gave a daemon that still
+// runs; empty where it is not known.
+func (n *Node) recorded(d events.Source) string {
+	f, err := config.ReadNodeFile(n.layout)
+	if err != nil {
+		return ""
+	}
+	at := f.BusURL
+	if d == events.Caddyd {
+		at = f.EdgeURL
+	}
+	u, err := url.Parse(at)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // resolveAddresses checks that the node's fixed ports are free, and chooses a
@@ -160,8 +198,12 @@ func (n *Node) resolveAddresses() error {
 		if n.omitted(a.daemon) {
 			continue
 		}
-		if n.daemon(a.daemon).PID > 0 {
-			continue // it runs already and has the port
+		if n.adopted[a.daemon] {
+			// It runs already and keeps the port it has.
+			if at := n.recorded(a.daemon); at != "" {
+				*a.address = at
+			}
+			continue
 		}
 		l, err := net.Listen("tcp", *a.address)
 		if err != nil {
@@ -191,6 +233,7 @@ func portError(setting, address string, err error) error {
 func (n *Node) downConfig(ctx context.Context) error {
 	err := errors.Join(n.supervision.stop(), n.local.stop())
 	if n.lock != nil {
+		err = errors.Join(err, config.RemoveNodeFile(n.layout))
 		// The file stays: removing it could take a newer launcher's lock away.
 		err = errors.Join(err, n.lock.Unlock())
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"core.internal/shared/config"
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
@@ -42,7 +41,7 @@ func (n *Node) upServices(ctx context.Context) error {
 		}
 		n.detail("services", reason)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil // said above, service by service
 	}
 	return err
@@ -72,8 +71,11 @@ func (n *Node) settledWell(s state.State, service state.Service) bool {
 	if !service.Desired.Running || service.State == state.ServiceCompleted {
 		return true
 	}
-	if service.State != state.ServiceRunning || service.Health != state.HealthHealthy || service.HealthyAt.Before(n.began) {
+	if service.State != state.ServiceRunning || service.Health != state.HealthHealthy {
 		return false
+	}
+	if service.HealthyAt.Before(n.began) && !n.adopted[events.Procd] {
+		return false // from an earlier life of the node, and procd has not spoken yet
 	}
 	if len(service.Registered.Routes) == 0 || n.omitted(events.Caddyd) {
 		return true
@@ -154,14 +156,7 @@ func (n *Node) upShells(ctx context.Context) error {
 		}
 		n.summary.ConsoleURL = console + "/login?token=" + token
 	}
-	return config.WriteNodeFile(n.layout, config.NodeFile{
-		Version: config.NodeFileVersion, PID: os.Getpid(), BusURL: n.busURL(), EdgeURL: n.summary.EdgeURL,
-		ConsoleURL: console, Started: n.began.UTC(),
-	})
-}
-
-func (n *Node) downShells(context.Context) error {
-	return config.RemoveNodeFile(n.layout)
+	return n.record(console)
 }
 
 const consoleHost = "console.localhost"

@@ -2,95 +2,78 @@ package caddy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
 
+// network is the name under which Caddy asks for the server's own socket.
+//
+// Caddy's own TCP sockets have SO_REUSEPORT: another Caddy of the same user
+// would share the address without a word, each getting a part of the requests.
+const network = "core"
+
 func init() { caddy.RegisterNetwork(network, listen) }
 
-// sockets are the open sockets by address: Caddy asks for a listener by address
-// alone.
+// sockets are the open sockets by address: Caddy asks by address alone.
 var sockets sync.Map
 
-// listen is called by Caddy for each configuration.
+// listen is called by Caddy.
 func listen(_ context.Context, _, host, port string, _ uint, _ net.ListenConfig) (any, error) {
 	address := net.JoinHostPort(host, port)
-	s, ok := sockets.Load(address)
+	s, ok := sockets.LoadAndDelete(address)
 	if !ok {
 		return nil, fmt.Errorf("nothing is open for %s", address)
 	}
-	return &listener{socket: s.(*socket), closed: make(chan struct{})}, nil
+	return s, nil
 }
 
-// socket is a bound socket whose connections go to the listeners on it: during a
-// reload there are two.
+// socket is a listener that knows how many of its connections are open.
 type socket struct {
 	*net.TCPListener
-	conns chan *conn
-	down  chan struct{} // closed by shut
 
 	mu   sync.Mutex
-	open int           // connections not closed; guarded by mu
-	none chan struct{} // closed when there are none; nil unless somebody waits; guarded by mu
+	open int           // guarded by mu
+	none chan struct{} // closed when none are open; nil unless somebody waits; guarded by mu
 }
 
+// open binds an address and leaves the socket for Caddy to pick up.
 func open(address string) (*socket, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, &ListenError{address, err}
 	}
-	s := &socket{TCPListener: l.(*net.TCPListener), conns: make(chan *conn), down: make(chan struct{})}
+	s := &socket{TCPListener: l.(*net.TCPListener)}
 	sockets.Store(s.Addr().String(), s)
 	return s, nil
 }
 
-// accept hands connections over until the socket is shut.
-func (s *socket) accept() {
-	for {
-		c, err := s.AcceptTCP()
-		switch {
-		case err == nil:
-		case errors.Is(err, net.ErrClosed):
-			return
-		default:
-			// No file descriptor is free, or the peer left: a little later the
-			// next one may do.
-			select {
-			case <-time.After(5 * time.Millisecond):
-			case <-s.down:
-			}
-			continue
-		}
-		s.count(1)
-		select {
-		case s.conns <- &conn{TCPConn: c, socket: s}:
-		case <-s.down:
-			c.Close()
-			return
-		}
-	}
-}
-
-// shut closes the socket. No listener may be in use.
+// shut closes a socket, whether or not Caddy has picked it up and closed it.
 func (s *socket) shut() {
 	sockets.Delete(s.Addr().String())
-	close(s.down)
 	s.Close()
 }
 
-// drain waits until no connection is open, or ctx ends, and returns how many are.
+// Accept implements [net.Listener].
+func (s *socket) Accept() (net.Conn, error) {
+	c, err := s.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	s.count(1)
+	return &conn{TCPConn: c, socket: s}, nil
+}
+
+// drain waits until no connection is open or ctx ends, and returns how many are.
 func (s *socket) drain(ctx context.Context) int {
-	s.mu.Lock()
 	none := make(chan struct{})
-	s.none = none
+	s.mu.Lock()
 	if s.open == 0 {
 		close(none)
-		s.none = nil
+	} else {
+		s.none = none
 	}
 	s.mu.Unlock()
 	select {
@@ -99,6 +82,7 @@ func (s *socket) drain(ctx context.Context) int {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.none = nil
 	return s.open
 }
 
@@ -119,38 +103,9 @@ type conn struct {
 	once   sync.Once
 }
 
+// Close implements [net.Conn].
 func (c *conn) Close() error {
 	err := c.TCPConn.Close()
 	c.once.Do(func() { c.socket.count(-1) })
 	return err
 }
-
-// listener is one configuration's use of a socket.
-type listener struct {
-	socket *socket
-	once   sync.Once
-	closed chan struct{}
-}
-
-var _ net.Listener = (*listener)(nil)
-
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case <-l.closed: // also when a connection waits
-		return nil, net.ErrClosed
-	default:
-	}
-	select {
-	case c := <-l.socket.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *listener) Addr() net.Addr { return l.socket.Addr() }

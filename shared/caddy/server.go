@@ -43,9 +43,7 @@ type Server struct {
 	outcome outcome       // of the last configuration; guarded by mu
 	changed chan struct{} // closed when done grows; guarded by mu
 
-	// What follows is Run's alone.
-	live   []byte
-	faults map[events.Entity]fault
+	table *table // Run's alone
 }
 
 type outcome struct {
@@ -80,7 +78,7 @@ func New(o Options) *Server {
 		o.Drain = 500 * time.Millisecond
 	}
 	return &Server{
-		o: o, m: newMetrics(), faults: map[events.Entity]fault{},
+		o: o, m: newMetrics(),
 		ready: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }
@@ -100,11 +98,8 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.address = socket.Addr().String()
 	s.mu.Unlock()
-	var accepting sync.WaitGroup
-	accepting.Go(socket.accept)
-	defer accepting.Wait()
 	defer socket.shut()
-	if err := s.load(nil); err != nil {
+	if err := s.load(); err != nil {
 		return errors.Join(err, caddy.Stop())
 	}
 	if err := s.Check(ctx); err != nil {
@@ -119,6 +114,27 @@ func (s *Server) Run(ctx context.Context) error {
 			return s.stop(ctx, socket)
 		}
 	}
+}
+
+// load gives Caddy its configuration, which has no sites yet.
+func (s *Server) load() error {
+	b, err := site.Render(s.options())
+	if err != nil {
+		return err
+	}
+	if err := caddy.Load(b, true); err != nil {
+		return fmt.Errorf("load the edge's configuration: %w", err)
+	}
+	ctx := caddy.ActiveContext()
+	if s.table, err = find(ctx); err != nil {
+		return err
+	}
+	s.m.caddy.Store(ctx.GetMetricsRegistry())
+	return nil
+}
+
+func (s *Server) options() site.Options {
+	return site.Options{Listen: network + "/" + s.Address(), Storage: s.o.Storage, Node: s.o.Node, Grace: s.o.Drain}
 }
 
 // stop closes the listener and gives what is being answered a little time.
@@ -199,8 +215,14 @@ func (s *Server) apply() {
 	s.mu.Lock()
 	sites, asked := s.sites, s.asked
 	s.mu.Unlock()
-	refused, err := s.serve(sites)
-	s.m.count(sites, refused)
+	began := time.Now()
+	var refused map[events.Entity]string
+	routes, err := site.Routes(s.options(), sites)
+	if err == nil {
+		refused = s.table.apply(routes, &observer{s.m, s.o.Log})
+		s.m.count(sites, refused)
+	}
+	s.m.reload(time.Since(began), len(refused) > 0, err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done, s.outcome = asked, outcome{refused, err}

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"io"
 	"strings"
+	"time"
 
 	"core.internal/shared/cli/render"
 	"core.internal/shared/config"
@@ -39,30 +39,14 @@ type flags struct {
 
 // oneOf adds a flag that takes one of some words, the first by default.
 func (f *flags) oneOf(name, usage string, words ...string) {
-	f.Var(&choice{value: words[0], words: words}, name, usage+": "+strings.Join(words, " or "))
+	f.CheckedVar(new(string), name, words[0], usage+": "+strings.Join(words, " or "), config.OneOf(words...))
 	f.choices[name] = words
 }
 
-// choice is a flag that takes one of some words.
-type choice struct {
-	value string
-	words []string
+// within adds a flag for a time that is waited at most.
+func (f *flags) within(name string, d time.Duration, usage string) {
+	f.PositiveVar(new(time.Duration), name, d, usage)
 }
-
-func (c *choice) String() string { return c.value }
-func (c *choice) Get() any       { return c }
-
-func (c *choice) Set(value string) error {
-	for _, w := range c.words {
-		if w == value {
-			c.value = value
-			return nil
-		}
-	}
-	return errUnknownWord // the caller adds the usage, which has the words
-}
-
-var errUnknownWord = errors.New("unknown")
 
 // call is one use of a command.
 type call struct {

@@ -21,7 +21,7 @@ func downCommand() *command {
 		name: a.Verb, about: a.About, node: true,
 		long: "Asks the launcher over the bus, or with a signal where the bus does not answer, and returns when nothing of the\nnode is left. A node that is not running is down already.",
 		flags: func(f *flags) {
-			f.Duration("timeout", 2*time.Minute, "how long to wait until it is down")
+			f.within("timeout", 2*time.Minute, "how long to wait until it is down")
 		},
 		exec: func(ctx context.Context, c *call) error {
 			if err := c.arguments(0, 0); err != nil {

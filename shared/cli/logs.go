@@ -52,7 +52,7 @@ func (c *call) logs(ctx context.Context, name string) error {
 		return err
 	}
 	if tail := value[int](c, "tail"); tail < 0 {
-		return c.usageError(fmt.Errorf("invalid value \"%d\" for flag --tail: want 0 or more", tail))
+		return c.usageError(fmt.Errorf("flag --tail=\"%d\": want 0 or more", tail))
 	}
 	if err := events.CheckToken(name); err != nil {
 		return c.usageError(err)

@@ -32,7 +32,7 @@ func pipelineCommand() *command {
 				examples: []string{"pipeline run build --follow", "pipeline run build targets=busd,procd"},
 				flags: func(f *flags) {
 					f.Bool("follow", false, "show steps and output until the run ends")
-					f.Duration("timeout", defaultPatience, "how long to wait until the run is taken")
+					f.within("timeout", defaultPatience, "how long to wait until the run is taken")
 				},
 				complete: completeRun,
 				exec:     func(ctx context.Context, c *call) error { return c.pipelineRun(ctx) },
@@ -46,7 +46,7 @@ func pipelineCommand() *command {
 				name: leaf(cancel.Verb), args: cancel.Args, about: cancel.About, node: true,
 				flags: func(f *flags) {
 					f.Bool("wait", true, "return when the run has ended")
-					f.Duration("timeout", defaultPatience, "how long to wait")
+					f.within("timeout", defaultPatience, "how long to wait")
 				},
 				complete: completeRuns,
 				exec:     func(ctx context.Context, c *call) error { return c.pipelineCancel(ctx) },

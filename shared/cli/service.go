@@ -21,7 +21,7 @@ func verbCommand(id ui.ActionID) *command {
 		examples: []string{a.Verb + " alpha", a.Verb + " alpha beta --timeout 10s"},
 		flags: func(f *flags) {
 			f.Bool("wait", true, "return when it is done; --wait=false when it is asked for")
-			f.Duration("timeout", defaultPatience, "how long to wait")
+			f.within("timeout", defaultPatience, "how long to wait")
 		},
 		complete: func(ctx context.Context, c *call) []string { return c.serviceNames(ctx) },
 		exec: func(ctx context.Context, c *call) error {

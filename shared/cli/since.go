@@ -33,5 +33,5 @@ func parseSince(text string, now time.Time, sequences bool) (since, error) {
 	if sequences {
 		want += ", or a sequence (\"41\")"
 	}
-	return since{}, &config.UsageError{Err: fmt.Errorf("invalid value %q for flag --since: want %s", text, want)}
+	return since{}, &config.UsageError{Err: fmt.Errorf("flag --since=%q: want %s", text, want)}
 }

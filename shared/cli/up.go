@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"core.internal/shared/cli/render"
@@ -41,15 +42,22 @@ func upCommand() *command {
 // up brings the node up in the foreground.
 func (c *call) up(ctx context.Context) error {
 	show := render.NewBoot(c.err)
+	var up atomic.Bool
 	err := c.app.Up(ctx, Boot{
 		Config: c.node, Environ: c.environ, Progress: show.Show,
 		Up: func(s Summary) {
+			up.Store(true)
 			_ = c.out.Print(summaryLines(c.out, s)...)
 			_ = c.err.Print("", c.err.Dim(fmt.Sprintf("Ctrl-C, or `%s down` elsewhere, takes it down.", c.app.Name)))
 		},
 	})
 	show.Close()
-	if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+	if ctx.Err() != nil && !up.Load() {
+		// Whatever stage the signal met failed because of it.
+		c.note("interrupted before the node was up; what had started was taken down")
+		return interrupted(ctx)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return interrupted(ctx)

@@ -12,7 +12,12 @@
 // The setting "bus.store" is the flag --bus.store, the variable CORE_BUS_STORE
 // and, in a file, {"bus": {"store": "file"}} or {"bus.store": "file"}. Flags may
 // stand before and after other arguments; "--" ends them. Errors are of type
-// [*UsageError] and name flag, variable or file, line and column.
+// [*UsageError] and name flag, variable or file, line and column, and what was
+// expected; a password in a refused value is left out.
+//
+// A setting that only some values fit is added with [Set.CheckedVar],
+// [Set.CheckedStringsVar] or [Set.PositiveVar], so that a wrong one is refused
+// where it was given.
 //
 // [Node] has the settings that the launcher and every daemon share, and
 // [Layout] the files of a node directory. [NodeFile] tells other programs where
@@ -25,4 +30,10 @@
 // # Testing
 //
 // Parse takes the environment as an argument, so tests need not change theirs.
+// go test core.internal/shared/config -update rewrites what testdata says of
+// malformed files, for which there is a fuzz target as well.
+//
+// # Sources
+//
+// Precedence and files go through github.com/peterbourgon/ff. JSON: RFC 8259.
 package config

@@ -5,7 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
+	"io/fs"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3"
@@ -81,32 +81,40 @@ func Variable(name string) string {
 // Args returns the arguments that are not flags.
 func (s *Set) Args() []string { return s.positional }
 
-// Parse resolves every setting. It returns [flag.ErrHelp] where help was asked
-// for.
+// Arg returns one of [Set.Args], empty where there is none.
+func (s *Set) Arg(i int) string {
+	if i < 0 || i >= len(s.positional) {
+		return ""
+	}
+	return s.positional[i]
+}
+
+// NArg is the number of [Set.Args].
+func (s *Set) NArg() int { return len(s.positional) }
+
+// Parse resolves every setting. Where help was asked for it calls Usage and
+// returns [flag.ErrHelp]; all other errors are a [*UsageError]. A set is parsed
+// once.
 func (s *Set) Parse(args, environ []string) error {
-	flags, positional, err := s.permute(args)
-	if err != nil {
+	positional, err := s.fromArgs(args)
+	if errors.Is(err, flag.ErrHelp) {
+		s.Usage()
+		return err
+	}
+	if err = errors.Join(err, s.fromEnviron(environ)); err != nil {
 		return &UsageError{err}
 	}
 	s.positional = positional
-	if err := s.FlagSet.Parse(flags); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return &UsageError{s.clarify(err)}
-	}
-	s.Visit(func(f *flag.Flag) { s.origins[f.Name] = Origin{FromFlag, "--" + f.Name} })
-	if err := s.fromEnviron(environ); err != nil {
-		return &UsageError{err}
-	}
+	// What is set by now, ff leaves alone.
 	file := s.Lookup(fileFlag).Value.String()
 	err = ff.Parse(s.FlagSet, nil, ff.WithConfigFile(file), ff.WithConfigFileParser(func(r io.Reader, set func(name, value string) error) error {
 		return s.fromFile(file, r, set)
 	}))
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = fmt.Errorf("read settings from %s (%s): %w", file, s.origins[fileFlag], path.Err)
+	}
 	if err != nil {
-		if file != "" && !strings.Contains(err.Error(), file) {
-			err = fmt.Errorf("%s: %w", file, err)
-		}
 		return &UsageError{err}
 	}
 	return nil
@@ -125,37 +133,42 @@ func (s *Set) Settings() []Setting {
 	return list
 }
 
-// permute separates flags from other arguments, so that a flag may stand behind
-// one: the flag package stops at the first argument that is none.
-func (s *Set) permute(args []string) (flags, positional []string, err error) {
+// fromArgs applies the flags and returns the other arguments. A flag may stand
+// behind one of those: the flag package would stop at the first.
+func (s *Set) fromArgs(args []string) (positional []string, err error) {
+	var errs []error
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
-			return flags, append(positional, args[i+1:]...), nil
+			return append(positional, args[i+1:]...), errors.Join(errs...)
 		}
 		if len(arg) < 2 || arg[0] != '-' {
 			positional = append(positional, arg)
 			continue
 		}
-		flags = append(flags, arg)
-		name, _, assigned := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		name, value, assigned := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 		f := s.Lookup(name)
 		if f == nil {
 			if name == "h" || name == "help" {
-				continue
+				return nil, flag.ErrHelp
 			}
-			return nil, nil, s.unknown(name)
+			return nil, s.unknown(name)
 		}
-		if b, ok := f.Value.(interface{ IsBoolFlag() bool }); assigned || ok && b.IsBoolFlag() {
-			continue
+		if !assigned {
+			if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+				value = "true"
+			} else if i++; i < len(args) {
+				value = args[i]
+			} else {
+				return nil, fmt.Errorf("flag --%s: needs a value: %s", name, f.Usage)
+			}
 		}
-		if i+1 == len(args) {
-			return nil, nil, fmt.Errorf("flag --%s: needs a value: %s", name, f.Usage)
+		if err := s.Set(name, value); err != nil {
+			errs = append(errs, fmt.Errorf("flag --%s=%q: %s", name, show(value), explain(f, err)))
 		}
-		i++
-		flags = append(flags, args[i])
+		s.origins[name] = Origin{FromFlag, "--" + name}
 	}
-	return flags, positional, nil
+	return positional, errors.Join(errs...)
 }
 
 func (s *Set) unknown(name string) error {
@@ -169,22 +182,6 @@ func (s *Set) names() []string {
 	var names []string
 	s.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
 	return names
-}
-
-// clarify rewrites the flag package's "invalid value … for flag -x: …".
-func (s *Set) clarify(err error) error {
-	text := strings.Replace(err.Error(), " for flag -", " for flag --", 1)
-	if name, _, ok := strings.Cut(after(text, " for flag --"), ":"); ok {
-		if f := s.Lookup(name); f != nil {
-			return fmt.Errorf("%s: want %s", text, expectation(f))
-		}
-	}
-	return errors.New(text)
-}
-
-func after(s, sep string) string {
-	_, rest, _ := strings.Cut(s, sep)
-	return rest
 }
 
 // fromEnviron applies the variables of settings that no flag gave.
@@ -203,66 +200,10 @@ func (s *Set) fromEnviron(environ []string) error {
 			return
 		}
 		if err := s.Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("variable %s=%q: %w: want %s", variable, value, err, expectation(f)))
+			errs = append(errs, fmt.Errorf("variable %s=%q: %s", variable, show(value), explain(f, err)))
 			return
 		}
 		s.origins[f.Name] = Origin{FromEnv, variable}
 	})
 	return errors.Join(errs...)
-}
-
-// expectation says in words what a flag's value must look like.
-func expectation(f *flag.Flag) string {
-	g, ok := f.Value.(flag.Getter)
-	if !ok {
-		return f.Usage
-	}
-	switch fmt.Sprintf("%T", g.Get()) {
-	case "bool":
-		return "true or false"
-	case "int", "int64", "uint", "uint64":
-		return "a whole number"
-	case "float64":
-		return "a number"
-	case "time.Duration":
-		return `a duration, as in "1.5s" or "2m"`
-	}
-	return f.Usage
-}
-
-// Strings is a list of texts: a flag given several times, a comma-separated
-// variable, or a JSON array. The first value replaces the default.
-type Strings []string
-
-// list is the flag behind [Strings].
-type list struct {
-	p   *Strings
-	set bool
-}
-
-func (l *list) String() string {
-	if l.p == nil {
-		return ""
-	}
-	return strings.Join(*l.p, ",")
-}
-
-func (l *list) Set(text string) error {
-	var values []string
-	for v := range strings.SplitSeq(text, ",") {
-		if v = strings.TrimSpace(v); v != "" {
-			values = append(values, v)
-		}
-	}
-	if !l.set {
-		*l.p, l.set = nil, true
-	}
-	*l.p = slices.Concat(*l.p, values)
-	return nil
-}
-
-// StringsVar adds a setting that may be given several times.
-func (s *Set) StringsVar(p *Strings, name string, value Strings, usage string) {
-	*p = value
-	s.Var(&list{p: p}, name, usage)
 }

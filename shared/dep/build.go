@@ -2,166 +2,222 @@ package dep
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 )
 
-// tellEvery is how often the progress of one build is told.
-const tellEvery = time.Second
+// buildFlags come before the output and the package. Without version-control
+// stamps: they change the binary with every commit, and fail where git distrusts
+// the directory's owner.
+var buildFlags = []string{"build", "-v", "-trimpath", "-buildvcs=false"}
 
-// build is one go build.
-type build struct {
-	store    Store
-	want     Want
-	began    time.Time
-	report   func(Progress)
-	progress Progress
+// build makes the binaries of a workspace be there, one after the other.
+func (s Store) build(ctx context.Context, wants []Want, report func(Progress)) (map[string]string, error) {
+	if len(wants) == 0 {
+		return nil, nil
+	}
+	bin, err := filepath.Abs(s.Bin)
+	if err == nil {
+		s.Workspace, err = filepath.Abs(s.Workspace)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the directory for binaries: %w", err)
+	}
+	s.Bin = bin
+	paths := make(map[string]string, len(wants))
+	goCommand, haveGo := s.lookPath("go")
+	settings := s.settings(goCommand)
+	seen := look{}
+	var stale []Want
+	for _, w := range wants {
+		paths[w.Name] = filepath.Join(bin, w.Name)
+		if !fresh(bin, w.Name, settings, seen) {
+			stale = append(stale, w)
+		}
+	}
+	if len(stale) == 0 {
+		return paths, nil
+	}
+	if !haveGo {
+		return nil, &Error{stale[0].Name, stale[0].Source, errors.New("it has to be built, and the command go is not on PATH"), "install Go from https://go.dev/dl and add it to PATH"}
+	}
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return nil, fmt.Errorf("make the directory for binaries: %w: make its parent writable, or choose another root", err)
+	}
+	b := &builder{Store: s, goCommand: goCommand, settings: settings, stale: stale}
+	for i, w := range stale {
+		b.p = Progress{Name: w.Name, Index: i + 1, Total: len(stale)}
+		b.began, b.report = time.Now(), report
+		if err := b.one(ctx, w); err != nil {
+			b.p.Err = err
+			b.tell(PhaseFailed)
+			return nil, err
+		}
+	}
+	return paths, nil
 }
 
-func (b *build) tell(phase Phase) {
-	b.progress.Phase, b.progress.Elapsed = phase, time.Since(b.began)
-	b.report(b.progress)
+// builder builds the binaries that are not fresh.
+type builder struct {
+	Store
+	goCommand, settings string
+	stale               []Want
+
+	taken  time.Time // before list was asked
+	listed *listed   // of all stale ones; nil until the first is built
+
+	p      Progress
+	began  time.Time
+	report func(Progress)
 }
 
-// run builds the binary, unless another process has done so meanwhile.
-func (b *build) run(ctx context.Context) error {
-	b.tell(Counting)
-	lock := flock.New(filepath.Join(b.store.Bin, "."+b.want.Name+".lock"))
-	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
-		return b.fail(fmt.Errorf("wait for another build: %w", err))
+func (b *builder) tell(phase Phase) {
+	b.p.Phase, b.p.Elapsed = phase, time.Since(b.began)
+	b.report(b.p)
+}
+
+// one builds one binary unless another process does so first.
+func (b *builder) one(ctx context.Context, w Want) error {
+	fail := func(err error, fix string) error { return &Error{w.Name, w.Source, err, fix} }
+	lock := flock.New(filepath.Join(b.Bin, "."+w.Name+".lock"))
+	locked, err := lock.TryLock()
+	if err == nil && !locked {
+		b.tell(PhaseWaiting)
+		_, err = lock.TryLockContext(ctx, 20*time.Millisecond)
+	}
+	if err != nil {
+		return fail(fmt.Errorf("lock it against other builds: %w", err), "make the directory for binaries writable")
 	}
 	defer lock.Unlock()
-	if b.store.fresh(b.want, stats{}) {
-		b.tell(Built)
+	if fresh(b.Bin, w.Name, b.settings, look{}) {
 		return nil
 	}
-	list, err := b.list(ctx)
-	if err != nil {
+	if b.listed == nil {
+		b.tell(PhaseListing)
+		var packages []string
+		for _, s := range b.stale[b.p.Index-1:] {
+			packages = append(packages, s.Asset)
+		}
+		b.taken = time.Now()
+		if b.listed, err = b.list(ctx, b.goCommand, packages); err != nil {
+			return fail(err, "")
+		}
+	}
+	root, ok := b.listed.root(b.Workspace, w.Asset)
+	if !ok {
+		return fail(fmt.Errorf("the workspace %s has no package %s", b.Workspace, w.Asset), "correct field dep.asset")
+	}
+	packages := b.listed.closure(root)
+	b.p.PackagesTotal = len(packages)
+	inputs := b.inputs(packages)
+	b.tell(PhaseBuilding)
+	if err := b.compile(ctx, w, packages); err != nil {
 		return err
 	}
-	// Sources are looked at before they are compiled, so that what changes
-	// meanwhile is built again the next time.
-	m := newManifest(b.want, list.inputs)
-	b.progress.PackagesTotal = list.packages
-	if err := b.compile(ctx); err != nil {
-		return err
+	if err := writeManifest(b.Bin, w.Name, b.settings, b.taken, inputs); err != nil {
+		return fail(fmt.Errorf("note what it was built from: %w", err), "make the directory for binaries writable")
 	}
-	if err := b.store.record(m); err != nil {
-		return b.fail(err)
-	}
-	b.tell(Built)
+	b.tell(PhaseBuilt)
 	return nil
 }
 
-func (b *build) fail(err error) error { return &Error{Want: b.want, Err: err} }
+// inputs are the states of all files that the packages are built from.
+func (b *builder) inputs(packages map[string]*goPackage) map[string]fileState {
+	inputs, seen := map[string]fileState{}, look{}
+	for _, name := range []string{"go.work", "go.work.sum"} {
+		path := filepath.Join(b.Workspace, name)
+		inputs[path] = seen.at(path)
+	}
+	for _, p := range packages {
+		if p.local() {
+			p.files(inputs, seen)
+		}
+	}
+	return inputs
+}
 
-func (b *build) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = b.store.Workspace
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+// compile runs go build and puts its result in place.
+func (b *builder) compile(ctx context.Context, w Want, packages map[string]*goPackage) error {
+	path := filepath.Join(b.Bin, w.Name)
+	tmp := filepath.Join(b.Bin, fmt.Sprintf(".%s.%d.tmp", w.Name, os.Getpid()))
+	defer os.Remove(tmp)
+	// The go command links only where the output is not what it would make. It
+	// never writes into a file that is there.
+	os.Remove(tmp)
+	if err := os.Link(path, tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		os.Remove(tmp) // no links here: the go command links anew
+	}
+	cmd := b.command(ctx, b.goCommand, append(slices.Clone(buildFlags), "-o", tmp, w.Asset)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	fail := func(err error, fix string) error { return &Error{w.Name, w.Source, err, fix} }
+	if err := cmd.Start(); err != nil {
+		return fail(fmt.Errorf("run go build: %w", err), "")
+	}
+	output := b.follow(stderr, packages)
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		return fail(context.Cause(ctx), "")
+	}
+	if err != nil {
+		if output == "" {
+			return fail(fmt.Errorf("go build: %w", err), "")
+		}
+		return fail(errors.New("go build:\n"+trimmed(output)), "")
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fail(fmt.Errorf("put it in place: %w", err), "make the directory for binaries writable")
+	}
+	return nil
+}
+
+// follow counts the packages that go build -v names and returns the rest.
+func (b *builder) follow(r io.Reader, packages map[string]*goPackage) string {
+	var rest strings.Builder
+	scan := bufio.NewScanner(r)
+	scan.Buffer(make([]byte, 4<<10), 1<<20)
+	for scan.Scan() {
+		if line := scan.Text(); packages[line] != nil {
+			b.p.Packages++
+			b.tell(PhaseBuilding)
+		} else if rest.Len() < 1<<20 {
+			rest.WriteString(line)
+			rest.WriteByte('\n')
+		}
+	}
+	io.Copy(io.Discard, r)
+	return rest.String()
+}
+
+// command is a go command in the workspace. When ctx ends it is asked to end, so
+// that it removes its temporary files.
+func (s Store) command(ctx context.Context, goCommand string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, goCommand, args...)
+	cmd.Dir = s.Workspace
+	cmd.Env = append(os.Environ(), "PWD="+s.Workspace)
+	interruptible(cmd)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
 
-// listing is what a package depends on.
-type listing struct {
-	packages int
-	inputs   []string // files and directories of the workspace
-}
-
-// list asks the go command what goes into the binary. Only files of the
-// workspace are remembered: those of other modules never change.
-func (b *build) list(ctx context.Context) (listing, error) {
-	var l listing
-	cmd := b.command(ctx, "list", "-deps", "-json=Dir,GoFiles,EmbedFiles,CgoFiles,SFiles,HFiles,CFiles,Module,Standard", b.want.Asset)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		return l, b.fail(fmt.Errorf("go list: %w\n%s", err, errs.Bytes()))
+// trimmed is what people can read of a compiler's output.
+func trimmed(output string) string {
+	const most = 40
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	if len(lines) > most {
+		lines = append(lines[:most], fmt.Sprintf("… %d more lines", len(lines)-most))
 	}
-	modules := map[string]bool{}
-	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p struct {
-			Dir                                                   string
-			GoFiles, EmbedFiles, CgoFiles, SFiles, HFiles, CFiles []string
-			Standard                                              bool
-			Module                                                *struct {
-				Main  bool
-				GoMod string
-			}
-		}
-		if err := d.Decode(&p); err == io.EOF {
-			break
-		} else if err != nil {
-			return l, b.fail(fmt.Errorf("go list: %w", err))
-		}
-		l.packages++
-		if p.Standard || p.Module == nil || !p.Module.Main {
-			continue
-		}
-		l.inputs = append(l.inputs, p.Dir)
-		for _, files := range [][]string{p.GoFiles, p.EmbedFiles, p.CgoFiles, p.SFiles, p.HFiles, p.CFiles} {
-			for _, f := range files {
-				l.inputs = append(l.inputs, filepath.Join(p.Dir, f))
-			}
-		}
-		if !modules[p.Module.GoMod] {
-			modules[p.Module.GoMod] = true
-			l.inputs = append(l.inputs, p.Module.GoMod, strings.TrimSuffix(p.Module.GoMod, "mod")+"sum")
-		}
-	}
-	l.inputs = append(l.inputs, filepath.Join(b.store.Workspace, "go.work"), filepath.Join(b.store.Workspace, "go.work.sum"))
-	return l, nil
-}
-
-// compile builds to a file of its own and renames it. Its flags are the default
-// ones, so that it shares the build cache with go test and go run.
-func (b *build) compile(ctx context.Context) error {
-	b.tell(Building)
-	temp := filepath.Join(b.store.Bin, fmt.Sprintf(".%s.%d.tmp", b.want.Name, os.Getpid()))
-	defer os.Remove(temp)
-	cmd := b.command(ctx, "build", "-v", "-o", temp, b.want.Asset)
-	pipe, err := cmd.StderrPipe()
-	if err != nil {
-		return b.fail(err)
-	}
-	if err := cmd.Start(); err != nil {
-		return b.fail(fmt.Errorf("go build: %w", err))
-	}
-	var complaints strings.Builder
-	var told time.Time
-	for lines := bufio.NewScanner(pipe); lines.Scan(); {
-		line := lines.Text()
-		// -v names a package a line; anything else is what the compiler says.
-		if strings.ContainsAny(line, " \t:") {
-			complaints.WriteString(line + "\n")
-			continue
-		}
-		b.progress.Packages++
-		if now := time.Now(); now.Sub(told) >= tellEvery {
-			told = now
-			b.tell(Building)
-		}
-	}
-	if err := cmd.Wait(); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return b.fail(fmt.Errorf("go build: %w\n%s", err, complaints.String()))
-	}
-	if err := os.Rename(temp, filepath.Join(b.store.Bin, b.want.Name)); err != nil {
-		return b.fail(err)
-	}
-	return nil
+	return strings.Join(lines, "\n")
 }

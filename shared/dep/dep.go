@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,62 +13,35 @@ import (
 	"core.internal/shared/spec"
 )
 
-// Want is one binary that is wanted.
+// Want is one binary that should be there.
 type Want struct {
 	Name    string // of the binary
 	Source  spec.Source
-	Asset   string // go-build: a package; system: a command, Name if empty
+	Asset   string // go-build: a package path, or ./directory; system: a command
 	Version string
 }
 
-// Phase is what an installation is about to do.
-type Phase string
-
-// Phases.
-const (
-	Counting Phase = "counting" // finding out what there is to compile
-	Building Phase = "building"
-	Built    Phase = "built"
-)
-
-// Progress tells how far an installation is, for people to watch.
-type Progress struct {
-	Name          string
-	Index, Total  int // which of the binaries that need work, from 1
-	Phase         Phase
-	Packages      int // compiled so far; what the build cache has is not compiled
-	PackagesTotal int
-	Elapsed       time.Duration
-}
-
-func (p Progress) String() string {
-	s := fmt.Sprintf("%s %s (%d of %d)", p.Phase, p.Name, p.Index, p.Total)
-	if p.Phase == Building && p.Packages > 0 {
-		s += fmt.Sprintf(", %d packages compiled, at most %d to go", p.Packages, p.PackagesTotal-p.Packages)
-	}
-	if p.Elapsed >= time.Second {
-		s += fmt.Sprintf(", %s", p.Elapsed.Round(time.Second))
-	}
-	return s
-}
-
-// Store is where binaries are put.
+// Store is where binaries are. Bin is required.
 type Store struct {
-	Bin string // directory of installed binaries
-	// Workspace is the root of the source tree; empty for an installation,
-	// which has its binaries beside the running executable or on PATH.
-	Workspace string
+	Bin       string // directory for what is built
+	Workspace string // root of the workspace to build from; see [FindWorkspace]
+	// Path is where commands are looked for; $PATH if empty.
+	Path string
+	// Beside is where binaries of an installation are; the directory of the
+	// running executable if empty.
+	Beside string
 }
 
-// Error says which binary could not be had.
+// Error says why a binary is not there.
 type Error struct {
-	Want Want
-	Err  error
-	Fix  string
+	Name   string // of the binary
+	Source spec.Source
+	Err    error
+	Fix    string
 }
 
 func (e *Error) Error() string {
-	s := fmt.Sprintf("%s binary %q (%s %s): %v", "install", e.Want.Name, e.Want.Source, e.Want.Asset, e.Err)
+	s := fmt.Sprintf("dependency %s (%s): %v", e.Name, e.Source, e.Err)
 	if e.Fix != "" {
 		s += ": " + e.Fix
 	}
@@ -77,100 +50,155 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Ensure makes every wanted binary exist and returns their paths by name. What
-// is there and fresh costs a few stats. progress may be nil.
-func (s Store) Ensure(ctx context.Context, wants []Want, progress func(Progress)) (map[string]string, error) {
-	if progress == nil {
-		progress = func(Progress) {}
+// Phase is what is being done about a binary.
+type Phase string
+
+// Phases, in the order in which they come. A binary that is there already has none.
+const (
+	PhaseWaiting  Phase = "waiting" // another process builds it
+	PhaseListing  Phase = "listing" // its packages
+	PhaseBuilding Phase = "building"
+	PhaseBuilt    Phase = "built"
+	PhaseFailed   Phase = "failed"
+)
+
+// Progress tells how far Ensure has come.
+type Progress struct {
+	Name         string
+	Index, Total int // which of the binaries that are not there yet, from 1
+	Phase        Phase
+	// Packages were compiled of at most PackagesTotal: those that the cache has
+	// are not compiled.
+	Packages, PackagesTotal int
+	Elapsed                 time.Duration // since this binary's turn
+	Err                     error         // of PhaseFailed
+}
+
+// String is a line for people.
+func (p Progress) String() string {
+	s := fmt.Sprintf("%s %s (%d of %d)", p.Phase, p.Name, p.Index, p.Total)
+	switch p.Phase {
+	case PhaseWaiting:
+		s = fmt.Sprintf("waiting for another process to build %s (%d of %d)", p.Name, p.Index, p.Total)
+	case PhaseListing:
+		s = fmt.Sprintf("looking what %s is made of (%d of %d)", p.Name, p.Index, p.Total)
+	case PhaseBuilding:
+		if p.Packages > 0 {
+			s += fmt.Sprintf(": %d of up to %d packages", p.Packages, p.PackagesTotal)
+		}
+	case PhaseFailed:
+		return fmt.Sprintf("%s: %v", s, p.Err)
 	}
-	paths := map[string]string{}
-	var stale []Want
-	seen := stats{}
+	if p.Elapsed >= time.Second {
+		s += fmt.Sprintf(", %v", p.Elapsed.Round(100*time.Millisecond))
+	}
+	return s
+}
+
+// Ensure makes every wanted binary be there and returns their paths by name. Names
+// are looked at before anything is built; report may be nil.
+func (s Store) Ensure(ctx context.Context, wants []Want, report func(Progress)) (map[string]string, error) {
+	if report == nil {
+		report = func(Progress) {}
+	}
+	paths := make(map[string]string, len(wants))
+	asked := make(map[string]Want, len(wants))
+	var build []Want
+	var errs []error
 	for _, w := range wants {
-		if _, done := paths[w.Name]; done {
+		if other, ok := asked[w.Name]; ok {
+			if other != w {
+				errs = append(errs, &Error{w.Name, w.Source, fmt.Errorf("it is wanted twice, as %s %s and as %s %s", other.Source, other.Asset, w.Source, w.Asset), "correct field dep of one of the specs"})
+			}
 			continue
 		}
-		path, fresh, err := s.find(w, seen)
-		if err != nil {
-			return nil, err
-		}
-		if !fresh {
-			stale = append(stale, w)
-		}
-		paths[w.Name] = path
-	}
-	if len(stale) == 0 {
-		return paths, nil
-	}
-	if err := os.MkdirAll(s.Bin, 0o755); err != nil {
-		return nil, fmt.Errorf("make the directory of binaries: %w", err)
-	}
-	for i, w := range stale {
-		b := build{store: s, want: w, began: time.Now(), report: progress}
-		b.progress = Progress{Name: w.Name, Index: i + 1, Total: len(stale)}
-		if err := b.run(ctx); err != nil {
-			return nil, err
+		asked[w.Name] = w
+		path, err := s.find(w)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case path != "":
+			paths[w.Name] = path
+		default:
+			build = append(build, w)
 		}
 	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	built, err := s.build(ctx, build, report)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(paths, built)
 	return paths, nil
 }
 
-// find says where a binary is or will be, and whether it needs no work.
-func (s Store) find(w Want, seen stats) (path string, fresh bool, err error) {
+// find returns the path of a binary that is not to be built, and "" for one that is.
+func (s Store) find(w Want) (string, error) {
+	fail := func(err error, fix string) (string, error) { return "", &Error{w.Name, w.Source, err, fix} }
+	if !validName(w.Name) {
+		return fail(fmt.Errorf("the name %q is no file name of letters, digits, '.', '-' and '_'", w.Name), "correct field dep.name")
+	}
 	switch w.Source {
 	case spec.SourceSystem:
-		command := w.Asset
-		if command == "" {
-			command = w.Name
-		}
-		path, err := exec.LookPath(command)
-		if err != nil {
-			return "", false, &Error{w, err, "install the package of your system that has it, or correct the spec's dep.asset"}
-		}
-		return path, true, nil
+		return s.system(w)
 	case spec.SourceGoBuild:
+		if s.Bin == "" {
+			return fail(errors.New("there is no directory for binaries"), "set Bin")
+		}
+		if err := checkPackage(w.Asset); err != nil {
+			return fail(err, `correct field dep.asset, as in "./services/alpha"`)
+		}
 		if s.Workspace == "" {
-			path, err := installed(w.Name)
-			return path, true, err
+			return s.installed(w)
 		}
-		path = filepath.Join(s.Bin, w.Name)
-		return path, s.fresh(w, seen), nil
+		return "", nil
+	case "":
+		return fail(errors.New("it has no source"), `set field dep.source, as in "go-build" or "system"`)
+	default:
+		return fail(fmt.Errorf("not supported yet: dep source %q", w.Source), `use "go-build" or "system" in field dep.source`)
 	}
-	return "", false, &Error{w, errors.ErrUnsupported, fmt.Sprintf("not supported yet: dep source %q", w.Source)}
 }
 
-// installed finds a binary of this platform where there is no source tree.
-func installed(name string) (string, error) {
-	if exe, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(exe), name)
-		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return beside, nil
+func validName(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '.' && c != '-' && c != '_') {
+			return false
 		}
 	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", &Error{Want{Name: name, Source: spec.SourceGoBuild}, err,
-			"start the launcher inside the source tree, or install the binary beside it or on PATH"}
-	}
-	return path, nil
+	return name != "" && len(name) <= 128
 }
 
-// FindWorkspace returns the root of the source tree that dir lies in: the
-// nearest directory upwards whose go.work uses ./shared.
-func FindWorkspace(dir string) (string, bool) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", false
+// checkPackage keeps what is no package from the go command's command line.
+func checkPackage(p string) error {
+	switch {
+	case p == "":
+		return errors.New("it does not say which package to build")
+	case strings.HasPrefix(p, "-"), strings.ContainsAny(p, "@ \t\r\n\x00\\"), strings.Contains(p, "..."), filepath.IsAbs(p):
+		return fmt.Errorf("%q is not the path of one package of the workspace", p)
 	}
-	for {
-		b, err := os.ReadFile(filepath.Join(dir, "go.work"))
-		if err == nil && strings.Contains(string(b), "./shared") {
-			return dir, true
+	return nil
+}
+
+// installed finds a binary of an installation.
+func (s Store) installed(w Want) (string, error) {
+	beside := s.Beside
+	if beside == "" {
+		if exe, err := os.Executable(); err == nil {
+			beside = filepath.Dir(exe)
 		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", false
-		}
-		dir = parent
 	}
+	for _, dir := range []string{beside, s.Bin} {
+		if path, ok := executable(filepath.Join(dir, w.Name)); dir != "" && ok {
+			return path, nil
+		}
+	}
+	if path, ok := s.lookPath(w.Name); ok {
+		return path, nil
+	}
+	return "", &Error{w.Name, w.Source,
+		fmt.Errorf("there is no workspace to build it from, and it is neither in %s nor in %s nor on PATH", beside, s.Bin),
+		"start in a clone of the repository, or install it beside this executable"}
 }

@@ -1,18 +1,34 @@
-// Package dep puts binaries in place: packages of this workspace, built with
-// the go command, and commands that the machine has.
+// Package dep brings binaries onto the machine: those of this workspace by
+// building them, those of the system by finding them.
 //
 // # Usage
 //
-//	store := dep.Store{Bin: layout.Bin(), Workspace: root}
-//	paths, err := store.Ensure(ctx, wants, func(p dep.Progress) { fmt.Println(p) })
+//	store := dep.Store{Bin: bin, Workspace: workspace}
+//	paths, err := store.Ensure(ctx, []dep.Want{
+//		{Name: "busd", Source: spec.SourceGoBuild, Asset: "core.internal/busd"},
+//		{Name: "redis-server", Source: spec.SourceSystem, Asset: "redis-server"},
+//	}, func(p dep.Progress) { fmt.Fprintln(os.Stderr, p) })
 //
-// # Freshness
+// # What is built when
 //
-// After a build the store records which files went into it, with size and
-// modification time. The next Ensure only looks at those and starts no go
-// command when nothing changed. A build goes to a file of its own and is
-// renamed, so a binary is never half-written; two processes that want the same
-// binary build it once.
+// Beside each binary is a manifest of what it was built from: the files and
+// directories of local modules with size and time, go.mod, go.sum and go.work
+// files, the go command and the settings that matter to it. While nothing of it
+// has changed Ensure looks at files and runs nothing, which takes a millisecond or
+// two; otherwise it runs go build, which is fast where its cache is warm. A file
+// changed while it is being built makes the next Ensure build again. Versions of
+// modules are not looked at beyond go.mod and go.sum: the module cache is read-only.
+//
+// Binaries are switched by rename: what runs goes on with the old one, and a
+// cancelled or failed build leaves the old one in place. Processes that want the
+// same binary at once build it once: the others wait for it.
+//
+// Binaries are built without version-control stamps: a commit alone changes none.
+// Without a workspace, go-build binaries are those that lie beside the running
+// executable, in Bin or on PATH.
+//
+// The version of a Want says what its spec was written for. Neither go-build nor
+// system installs a version of choice, so they do not look at it.
 //
 // # Concurrency
 //
@@ -20,6 +36,5 @@
 //
 // # Testing
 //
-// The tests build tiny modules in workspaces of their own with the real go
-// command.
+// Tests build small modules in temporary workspaces with the real go command.
 package dep

@@ -6,7 +6,17 @@
 //	logger, err := log.New(os.Stderr, log.Options{Level: "info", Format: "auto", Source: events.Procd, Node: "local"})
 //	logger.Info("started", log.Service, id, log.Instance, instance)
 //
+// Nothing secret is logged: name the file of a credential, never what is in it.
+//
 // # Concurrency
 //
-// Loggers may be used by several goroutines.
+// Loggers may be used by several goroutines; a line is one write.
+//
+// # Testing
+//
+// New takes the writer: give it a buffer, or use a [slog.DiscardHandler].
+//
+// # Sources
+//
+// [log/slog].
 package log

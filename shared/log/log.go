@@ -31,13 +31,12 @@ type Options struct {
 	Node   events.Node
 }
 
-// New returns a logger that writes to w.
+// New returns a logger that writes to w. Each line has the node and the source,
+// unless they are empty.
 func New(w io.Writer, o Options) (*slog.Logger, error) {
-	var level slog.Level
-	if o.Level != "" {
-		if err := level.UnmarshalText([]byte(o.Level)); err != nil {
-			return nil, fmt.Errorf("log level %q: want debug, info, warn or error", o.Level)
-		}
+	level, err := parseLevel(o.Level)
+	if err != nil {
+		return nil, err
 	}
 	options := &slog.HandlerOptions{Level: level}
 	var handler slog.Handler
@@ -47,7 +46,7 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 	case "json":
 		handler = slog.NewJSONHandler(w, options)
 	case "", "auto":
-		if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		if terminal(w) {
 			handler = slog.NewTextHandler(w, options)
 		} else {
 			handler = slog.NewJSONHandler(w, options)
@@ -55,5 +54,31 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 	default:
 		return nil, fmt.Errorf("log format %q: want auto, text or json", o.Format)
 	}
-	return slog.New(handler).With(Node, o.Node, Source, o.Source), nil
+	logger := slog.New(handler)
+	if o.Node != "" {
+		logger = logger.With(Node, string(o.Node))
+	}
+	if o.Source != "" {
+		logger = logger.With(Source, string(o.Source))
+	}
+	return logger, nil
+}
+
+func parseLevel(text string) (slog.Level, error) {
+	switch text {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "", "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("log level %q: want debug, info, warn or error", text)
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
 }

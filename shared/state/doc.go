@@ -46,7 +46,7 @@
 //	exited        exited      starting, running, stopping
 //	backed_off    backoff     exited
 //	completed     completed   exited
-//	exhausted     failed      exited, waiting
+//	exhausted     failed      exited; any without a process, where this build cannot run it
 //	stopped       stopped     idle, waiting, backoff, exited, completed, failed
 //	unregistered  (gone)      any
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"core.internal/shared/events"
 	"core.internal/shared/process"
 	"core.internal/shared/spec"
+	"core.internal/shared/state"
 	"core.internal/shared/supervisor"
 )
 
@@ -91,6 +93,37 @@ func (j *journal) order(facts ...events.Fact) []string {
 		}
 	}
 	return out
+}
+
+// lawful checks what was stated against the transition table of package state.
+func (j *journal) lawful(t testing.TB, before state.State) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	const down = "idle waiting backoff exited completed failed stopped"
+	from := map[events.Fact]string{
+		"waiting": down, "starting": down, "started": "starting", "healthy": "running", "unhealthy": "running",
+		"stopping": "starting running", "exited": "starting running stopping", "backed_off": "exited", "completed": "exited",
+		"exhausted": down, "stopped": down,
+	}
+	s := before
+	for _, e := range j.facts {
+		is := s.Services[e.Entity].State
+		if is == "" {
+			is = state.ServiceIdle
+		}
+		allowed, ok := from[e.Type.Fact()]
+		if started, err := events.As[events.ServiceStarted](e); err == nil && started.Adopted {
+			ok = false
+		}
+		if ok && !slices.Contains(strings.Fields(allowed), string(is)) {
+			t.Errorf("%s was stated %s while it was %s", e.Entity, e.Type.Fact(), is)
+		}
+		s = state.Fold(s, e)
+	}
+	if s.Dead.Count > 0 {
+		t.Errorf("facts that are not understood: %s", s.Dead.Reason)
+	}
 }
 
 // scripted is a runner whose processes do what a test says.
@@ -275,6 +308,11 @@ func begin(t *testing.T, r *scripted, change func(*supervisor.Options)) *node {
 		if err := stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
+		before := state.New("local")
+		if o.Prior != nil {
+			before = *o.Prior
+		}
+		j.lawful(t, before)
 	})
 	return &node{Supervisor: s, journal: j, run: r, stop: stop}
 }

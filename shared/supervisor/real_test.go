@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"core.internal/shared/events"
 	"core.internal/shared/process/runner"
 	"core.internal/shared/spec"
@@ -41,7 +43,7 @@ func TestMain(m *testing.M) {
 		<-ctx.Done()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // real is a supervisor of real processes.

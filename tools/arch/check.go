@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -68,19 +69,22 @@ func (c *checker) in(file string, line int, format string, args ...any) {
 	c.problems = append(c.problems, problem{file, line, c.rule, fmt.Sprintf(format, args...)})
 }
 
+// check applies rules. Where one cannot be checked the problems that others
+// found are returned with the error.
 func (t *tree) check(chosen []rule) ([]problem, error) {
 	c := &checker{tree: t}
+	var errs []error
 	for _, r := range chosen {
 		c.rule = r.name
 		if err := r.check(c); err != nil {
-			return nil, fmt.Errorf("rule %s: %w", r.name, err)
+			errs = append(errs, fmt.Errorf("rule %s: %w", r.name, err))
 		}
 	}
 	problems := t.exempt(c.problems, chosen)
 	slices.SortFunc(problems, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line), cmp.Compare(a.rule, b.rule), cmp.Compare(a.text, b.text))
 	})
-	return slices.Compact(problems), nil
+	return slices.Compact(problems), errors.Join(errs...)
 }
 
 const ignoreMark = "//arch:ignore "

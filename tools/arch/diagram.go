@@ -16,7 +16,7 @@ import (
 const diagramFile = "docs/architecture.md"
 
 const (
-	diagramBegin = "<!-- arch:diagram: made by go run ./tools/arch -update -->"
+	diagramBegin = "<!-- arch:diagram -->"
 	diagramEnd   = "<!-- /arch:diagram -->"
 )
 

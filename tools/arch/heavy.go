@@ -47,7 +47,7 @@ func checkHeavy(c *checker) error {
 				if !ok || slices.ContainsFunc(q.allowed, func(allowed string) bool { return inside(p.path, allowed) }) {
 					continue
 				}
-				c.at(i.pos, "%s is imported only in %s: use what that offers instead of %s", q.name, strings.Join(trim(q.allowed), ", "), i.path)
+				c.at(i.pos, "only %s may import %s: use what is offered there instead of %s", strings.Join(trim(q.allowed), ", "), q.name, i.path)
 			}
 		}
 	}

@@ -70,16 +70,13 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	problems, err := tree.check(chosen)
-	if err != nil {
-		return err
-	}
 	for _, p := range problems {
 		fmt.Fprintln(stdout, p)
 	}
-	if len(problems) > 0 {
+	if err == nil && len(problems) > 0 {
 		return &problemsError{len(problems)}
 	}
-	return nil
+	return err
 }
 
 // choose returns the rules with the given names, in the order of the table.

@@ -14,9 +14,12 @@ func (o *order) insensitive(function *ast.BlockStmt, loop *ast.RangeStmt) bool {
 	if loop.Key == nil && loop.Value == nil {
 		return true
 	}
+	if loop.Tok == token.ASSIGN {
+		return false // the variables have the last element afterwards
+	}
 	l := &mapLoop{order: o, function: function, loop: loop, locals: map[string]bool{}, set: map[string]string{}}
 	for _, e := range []ast.Expr{loop.Key, loop.Value} {
-		if id, ok := e.(*ast.Ident); ok && loop.Tok == token.DEFINE {
+		if id, ok := e.(*ast.Ident); ok {
 			l.locals[id.Name] = true
 		}
 	}
@@ -30,7 +33,7 @@ type mapLoop struct {
 	loop     *ast.RangeStmt
 	locals   map[string]bool   // declared in the loop
 	set      map[string]string // variables that the loop sets, and to which constant
-	returned string          // what it returns, where it returns a constant
+	returned string            // what it returns, where it returns a constant
 }
 
 func (l *mapLoop) block(list []ast.Stmt) bool {

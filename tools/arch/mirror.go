@@ -14,7 +14,7 @@ var direct = []string{"config", "log", "dep", "events", "state"}
 func checkMirror(c *checker) error {
 	for _, p := range c.packages {
 		top, _, _ := strings.Cut(p.module.rel, "/")
-		if top == "shared" || top == "tools" || p.within == "" || len(p.files) == 0 {
+		if top == "shared" || top == "tools" || p.within == "" || len(p.files) == 0 || !declares(p) {
 			continue
 		}
 		pos := p.files[0].ast.Package
@@ -35,6 +35,12 @@ func checkMirror(c *checker) error {
 		}
 	}
 	return nil
+}
+
+// declares reports whether a package has anything but tests and what explains
+// them.
+func declares(p *pkg) bool {
+	return slices.ContainsFunc(p.files, func(f *file) bool { return len(f.ast.Decls) > 0 })
 }
 
 // hollow reports whether a package has nothing but other names for what it

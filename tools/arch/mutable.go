@@ -89,8 +89,8 @@ func stateful(f *file, e ast.Expr) bool {
 			inside(from, "github.com/prometheus/client_golang/prometheus/promauto") ||
 			slices.Contains([]string{"bytes.NewBuffer", "list.New", "http.NewServeMux", "rand.New"}, text(e.Fun)))
 	case *ast.CompositeLit:
-		from, _, ok := f.selects(e.Type)
-		return ok && (from == "sync" || from == "sync/atomic")
+		from, name, ok := f.selects(e.Type)
+		return ok && (from == "sync" && name != "Pool" || from == "sync/atomic") // what a pool has is nobody's
 	case *ast.UnaryExpr:
 		return e.Op == token.AND && stateful(f, e.X)
 	}

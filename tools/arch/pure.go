@@ -70,9 +70,7 @@ func (c *checker) checkMapOrder(decisions []*pkg) error {
 		for _, f := range p.files {
 			o := &order{c: c, file: f, typed: typed}
 			for _, d := range f.ast.Decls {
-				if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
-					o.function(fn.Body)
-				}
+				o.declaration(d)
 			}
 		}
 	}
@@ -84,6 +82,23 @@ type order struct {
 	c     *checker
 	file  *file
 	typed typed
+}
+
+// declaration looks into a function, or into those that are values of variables.
+func (o *order) declaration(d ast.Decl) {
+	if fn, ok := d.(*ast.FuncDecl); ok {
+		if fn.Body != nil {
+			o.function(fn.Body)
+		}
+		return
+	}
+	ast.Inspect(d, func(n ast.Node) bool {
+		if fn, ok := n.(*ast.FuncLit); ok {
+			o.function(fn.Body)
+			return false
+		}
+		return true
+	})
 }
 
 func (o *order) function(body *ast.BlockStmt) {

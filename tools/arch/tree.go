@@ -68,20 +68,15 @@ func load(dir string) (*tree, error) {
 	for _, m := range ws.Modules {
 		t.used = append(t.used, path.Clean(m.Rel))
 	}
-	if err := t.walk(""); err != nil {
+	if err := t.walk("", nil); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(t.packages, func(a, b *pkg) int { return strings.Compare(a.path, b.path) })
 	return t, nil
 }
 
-// walk reads a directory and those below it. Directories that belong to the
-// module around them are handed over by it.
-func (t *tree) walk(rel string) error {
-	return t.walkIn(rel, nil)
-}
-
-func (t *tree) walkIn(rel string, in *module) error {
+// walk reads a directory, which lies in a module or in none, and those below it.
+func (t *tree) walk(rel string, in *module) error {
 	entries, err := os.ReadDir(filepath.Join(t.root, filepath.FromSlash(rel)))
 	if err != nil {
 		return err
@@ -98,7 +93,7 @@ func (t *tree) walkIn(rel string, in *module) error {
 		name := e.Name()
 		switch {
 		case e.IsDir() && !skipped(name):
-			if err := t.walkIn(path.Join(rel, name), in); err != nil {
+			if err := t.walk(path.Join(rel, name), in); err != nil {
 				return err
 			}
 		case !e.IsDir() && strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_") && in != nil:
@@ -175,16 +170,6 @@ func assumedName(importPath string) string {
 
 // all are a package's files, tests last.
 func (p *pkg) all() []*file { return slices.Concat(p.files, p.tests) }
-
-// refersTo returns the name by which a file refers to an import; "" for none.
-func (f *file) refersTo(importPath string) string {
-	for _, i := range f.imports {
-		if i.path == importPath && i.name != "_" {
-			return i.name
-		}
-	}
-	return ""
-}
 
 // selects reports whether an expression is the selection of a name from an
 // import, as in time.Now, and of which.

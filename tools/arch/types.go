@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -56,10 +55,15 @@ func (t *tree) types(of []*pkg) (typed, error) {
 		return nil, err
 	}
 	all := typed{}
-	var errs []error
 	for _, p := range loaded {
 		for _, e := range p.Errors {
-			errs = append(errs, fmt.Errorf("%s: %s", e.Pos, e.Msg))
+			if e.Kind == packages.TypeError || e.Kind == packages.ParseError {
+				return nil, fmt.Errorf("package %s does not compile: %s", p.PkgPath, e.Msg)
+			}
+			err = fmt.Errorf("package %s cannot be loaded: %s", p.PkgPath, e.Msg)
+		}
+		if err != nil {
+			return nil, err
 		}
 		for expr, value := range p.TypesInfo.Types {
 			if value.Type == nil {
@@ -85,5 +89,5 @@ func (t *tree) types(of []*pkg) (typed, error) {
 			all[place{filepath.ToSlash(rel), at.Offset, end.Offset}] = k
 		}
 	}
-	return all, errors.Join(errs...)
+	return all, nil
 }

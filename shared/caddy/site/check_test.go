@@ -109,7 +109,7 @@ func FuzzCheck(f *testing.F) {
 				t.Errorf("%q was let through", pattern)
 			}
 		}
-		if _, err := Render(Options{}, []Site{s}); err != nil {
+		if _, err := Routes(Options{}, []Site{s}); err != nil {
 			t.Error(err)
 		}
 	})

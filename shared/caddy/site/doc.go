@@ -1,16 +1,17 @@
 // Package site decides what the edge serves and writes it down as a
 // configuration for Caddy, without importing Caddy: from the state of a node to
-// sites ([Decide]), from sites to Caddy's JSON ([Render]), and from one list of
-// sites to the next to the facts that the edge states ([Ledger]).
+// sites ([Decide]), from sites to Caddy's JSON ([Render], [Routes]), and from one list
+// of sites to the next to the facts that the edge states ([Ledger]).
 //
 // # Usage
 //
 //	sites := site.Decide(s)              // s is a state.State
-//	config, err := site.Render(site.Options{Listen: []string{"127.0.0.1:8080"}}, sites)
+//	config, err := site.Render(o)         // once
+//	routes, err := site.Routes(o, sites)  // at each change
 //
 //	var ledger site.Ledger
 //	ledger.Note(sites)                   // once per folded fact
-//	for _, c := range ledger.Take(live)  // when a configuration is live
+//	for _, c := range ledger.Take(nil)   // when the sites are live
 //		publisher.State(c.Service, c.Body, "")
 //
 // # What is served
@@ -45,7 +46,7 @@
 //
 // # Testing
 //
-// testdata has the configurations that sites lead to;
+// testdata has the configuration and the routes that sites lead to;
 // `go test -run TestRender -update` rewrites them. That Caddy does with them what
 // is meant is tested in package caddy.
 //

@@ -3,6 +3,8 @@ package site
 import (
 	"net/http"
 	"time"
+
+	"core.internal/shared/events"
 )
 
 // The parts of Caddy's JSON configuration that the edge uses. Fields that are
@@ -26,22 +28,16 @@ type (
 		Logs map[string]logger `json:"logs"`
 	}
 	logger struct {
-		Level    string   `json:"level"`
-		Exclude  []string `json:"exclude"`
-		Writer   output   `json:"writer"`
-		Encoder  format   `json:"encoder"`
-		Sampling sampling `json:"sampling"`
+		Level   string   `json:"level"`
+		Exclude []string `json:"exclude"`
+		Writer  output   `json:"writer"`
+		Encoder format   `json:"encoder"`
 	}
 	output struct {
 		Output string `json:"output"`
 	}
 	format struct {
 		Format string `json:"format"`
-	}
-	sampling struct {
-		Interval   int64 `json:"interval"`
-		First      int   `json:"first"`
-		Thereafter int   `json:"thereafter"`
 	}
 	storage struct {
 		Module string `json:"module"`
@@ -60,17 +56,14 @@ type (
 		Metrics     metrics               `json:"metrics"`
 		Servers     map[string]httpServer `json:"servers"`
 	}
-	metrics struct {
-		PerHost bool `json:"per_host"`
-	}
+	metrics    struct{}
 	httpServer struct {
-		Listen            []string   `json:"listen"`
-		Protocols         []string   `json:"protocols"`
-		AutomaticHTTPS    disable    `json:"automatic_https"`
-		ReadHeaderTimeout string     `json:"read_header_timeout"`
-		IdleTimeout       string     `json:"idle_timeout"`
-		Routes            []route    `json:"routes"`
-		Errors            *routeList `json:"errors,omitempty"`
+		Listen            []string `json:"listen"`
+		Protocols         []string `json:"protocols"`
+		AutomaticHTTPS    disable  `json:"automatic_https"`
+		ReadHeaderTimeout string   `json:"read_header_timeout"`
+		IdleTimeout       string   `json:"idle_timeout"`
+		Routes            []route  `json:"routes"`
 	}
 	disable struct {
 		Disable bool `json:"disable"`
@@ -90,8 +83,21 @@ type (
 		Vars   map[string][]string `json:"vars,omitempty"`
 	}
 	subroute struct {
-		Handler string  `json:"handler"`
-		Routes  []route `json:"routes"`
+		Handler string     `json:"handler"`
+		Routes  []route    `json:"routes"`
+		Errors  *routeList `json:"errors,omitempty"`
+	}
+	table struct {
+		Handler string `json:"handler"`
+	}
+	counted struct {
+		Handler string        `json:"handler"`
+		Service events.Entity `json:"service"`
+	}
+	staticError struct {
+		Handler    string `json:"handler"`
+		Error      string `json:"error"`
+		StatusCode string `json:"status_code"`
 	}
 	staticResponse struct {
 		Handler    string      `json:"handler"`

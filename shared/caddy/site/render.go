@@ -9,87 +9,108 @@ import (
 	"strconv"
 	"time"
 
+	"core.internal/shared/events"
 	"core.internal/shared/state"
 )
 
 // Options are the settings of the edge itself.
 type Options struct {
-	// Listen are Caddy network addresses, as in "127.0.0.1:8080" or "fd/7".
-	Listen []string
+	Listen string // a Caddy network address, as in "127.0.0.1:8080"
 	// Storage is a directory for what Caddy keeps; nothing is kept for plain HTTP.
 	Storage string
-	// Node is told by the health route; may be empty.
-	Node string
-	// Streams is how long a response that streams, or an upgraded connection,
-	// outlives the configuration under which it began; a day if 0.
+	Node    string        // told by the health route; may be empty
+	Grace   time.Duration // how long requests may go on when the edge stops; 500 ms if 0
+	// Streams is how long an upgraded connection outlives its route; a day if 0.
 	Streams time.Duration
-	// Dial is how long connecting to an upstream may take; 2 s if 0.
-	Dial time.Duration
+	Dial    time.Duration // how long connecting to an upstream may take; 2 s if 0
 }
 
 // HealthPath answers 200 on every host while the edge serves.
 const HealthPath = own + "health"
 
-// server is the name of the edge's HTTP server, as metrics and logs show it.
-const server = "edge"
+// Handlers of package caddy, which the configuration refers to.
+const (
+	HandlerTable   = "core_table"   // has the routes of all sites
+	HandlerCounted = "core_counted" // counts the requests to one service
+)
 
-// Render writes sites as a configuration for Caddy. The same sites give the same
-// bytes. Sites must have passed [Check].
-func Render(o Options, sites []Site) ([]byte, error) {
-	streams := duration(cmp.Or(o.Streams, 24*time.Hour))
-	dial := duration(cmp.Or(o.Dial, 2*time.Second))
-	var routes, errs []route
+// Render writes the edge's configuration for Caddy, as it is while there are no
+// sites: their routes are put into the handler [HandlerTable] later.
+func Render(o Options) ([]byte, error) {
 	health, err := healthRoute(o.Node)
 	if err != nil {
 		return nil, fmt.Errorf("render the edge's configuration: %w", err)
-	}
-	routes = append(routes, health, notice(nil, notFound()).below(own))
-	for _, e := range expand(sites) {
-		r := route{Match: []match{e.match()}, Terminal: true}
-		if e.site.State != state.RouteOpen {
-			routes = append(routes, notice(r.Match, closed(e.site)))
-			continue
-		}
-		r.Handle = []any{proxy(e.upstreams, e.health, dial, streams)}
-		routes = append(routes, r)
-		failed := e.match()
-		failed.Vars = map[string][]string{"{http.error.status_code}": {"502", "503", "504"}}
-		errs = append(errs, notice([]match{failed}, silent(e.site)))
-	}
-	routes = append(routes, notice(nil, notFound()))
-
-	srv := httpServer{
-		Listen: o.Listen, Protocols: []string{"h1"}, AutomaticHTTPS: disable{true},
-		ReadHeaderTimeout: duration(10 * time.Second), IdleTimeout: duration(2 * time.Minute),
-		Routes: routes,
-	}
-	if len(errs) > 0 {
-		srv.Errors = &routeList{errs}
 	}
 	c := config{
 		Admin: admin{Disabled: true},
 		Logging: logging{Logs: map[string]logger{"default": {
 			Level: "WARN", Exclude: []string{"admin"},
 			Writer: output{Output: "stderr"}, Encoder: format{Format: "json"},
-			// A service that does not answer is told of a few times a second, not
-			// at each request.
-			Sampling: sampling{Interval: int64(time.Second), First: 5, Thereafter: 1000},
 		}}},
 		Apps: apps{
 			TLS: tlsApp{NoStorageCheck: true, NoStorageClean: true},
 			HTTP: httpApp{
-				GracePeriod: streams, Metrics: metrics{PerHost: true},
-				Servers: map[string]httpServer{server: srv},
+				GracePeriod: duration(cmp.Or(o.Grace, 500*time.Millisecond)),
+				Servers: map[string]httpServer{"edge": {
+					Listen: []string{o.Listen}, Protocols: []string{"h1"}, AutomaticHTTPS: disable{true},
+					ReadHeaderTimeout: duration(10 * time.Second), IdleTimeout: duration(2 * time.Minute),
+					Routes: []route{
+						health,
+						notice([]match{{Path: []string{own + "*"}}}, notFound()),
+						{Handle: []any{table{Handler: HandlerTable}}},
+					},
+				}},
 			},
 		},
 	}
 	if o.Storage != "" {
 		c.Storage = storage{Module: "file_system", Root: o.Storage}
 	}
+	return encode(c)
+}
+
+// Route is one route of the edge, as Caddy reads it.
+type Route struct {
+	Service events.Entity // empty for the last one, which answers for no service
+	JSON    []byte
+}
+
+// Routes writes sites as routes, in the order in which they are to be tried. The
+// same sites give the same bytes. Sites must have passed [Check].
+func Routes(o Options, sites []Site) ([]Route, error) {
+	streams := duration(cmp.Or(o.Streams, 24*time.Hour))
+	dial := duration(cmp.Or(o.Dial, 2*time.Second))
+	var list []Route
+	add := func(id events.Entity, r route) error {
+		b, err := encode(r)
+		list = append(list, Route{id, b})
+		return err
+	}
+	for _, e := range expand(sites) {
+		// Inside, so that it sees errors before a page is made of them.
+		count := counted{Handler: HandlerCounted, Service: e.site.Service}
+		var r route
+		if e.site.State == state.RouteOpen {
+			r = forward(e, count, proxy(e.upstreams, e.health, dial, streams))
+		} else {
+			r = notice([]match{e.match()}, closed(e.site))
+			r.Handle = append([]any{count}, r.Handle...)
+		}
+		if err := add(e.site.Service, r); err != nil {
+			return nil, err
+		}
+	}
+	if err := add("", notice(nil, notFound())); err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(c); err != nil {
+	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("render the edge's configuration: %w", err)
 	}
 	return b.Bytes(), nil
@@ -113,10 +134,17 @@ func healthRoute(node string) (route, error) {
 // duration is a duration as Caddy reads it.
 func duration(d time.Duration) string { return d.String() }
 
-// below limits a route to the paths with a prefix.
-func (r route) below(prefix string) route {
-	r.Match = []match{{Path: []string{prefix + "*"}}}
-	return r
+// forward is a route to upstreams, with a page for what goes wrong on the way.
+func forward(e entry, handlers ...any) route {
+	gateway := map[string][]string{"{http.error.status_code}": {"502", "503", "504"}}
+	return route{Match: []match{e.match()}, Terminal: true, Handle: []any{subroute{
+		Handler: "subroute",
+		Routes:  []route{{Handle: handlers}},
+		Errors: &routeList{Routes: []route{
+			notice([]match{{Vars: gateway}}, silent(e.site)),
+			{Handle: []any{staticError{Handler: "error", Error: "{http.error.message}", StatusCode: "{http.error.status_code}"}}},
+		}},
+	}}}
 }
 
 func proxy(upstreams []string, health *healthCheck, dial, streams string) reverseProxy {

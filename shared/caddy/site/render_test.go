@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,45 +53,63 @@ func TestRender(t *testing.T) {
 		"refused": {open("alpha", on("nowhere", "alpha.localhost"))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := Render(Options{Listen: []string{"127.0.0.1:8080"}, Storage: "node/caddy", Node: "local"}, Check(sites))
+			routes, err := Routes(Options{}, Check(sites))
 			if err != nil {
 				t.Fatal(err)
 			}
-			var pretty bytes.Buffer
-			if err := json.Indent(&pretty, b, "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			pretty.WriteByte('\n')
-			file := filepath.Join("testdata", name+".json")
-			if *update {
-				if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
+			var b bytes.Buffer
+			for _, r := range routes {
+				fmt.Fprintf(&b, "-- %s --\n", r.Service)
+				if err := json.Indent(&b, r.JSON, "", "  "); err != nil {
 					t.Fatal(err)
 				}
 			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), pretty.String()); diff != "" {
-				t.Errorf("differs from %s (-want +got; -update rewrites it):\n%s", file, diff)
-			}
+			golden(t, name+".txt", b.Bytes())
 		})
+	}
+	t.Run("config", func(t *testing.T) {
+		c, err := Render(Options{Listen: "127.0.0.1:8080", Storage: "node/caddy", Node: "local"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := json.Indent(&b, c, "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "config.json", b.Bytes())
+	})
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("differs from %s (-want +got; -update rewrites it):\n%s", file, diff)
 	}
 }
 
-func TestRenderIsDeterministic(t *testing.T) {
+func TestRoutesAreDeterministic(t *testing.T) {
 	var sites []Site
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		sites = append(sites, open(id, on("127.0.0.1:1", id+".test"), events.Route{Hosts: []string{"all.test"}, Paths: []string{"/" + id + "/"}, Upstreams: []string{"127.0.0.1:2"}}))
 	}
-	first, err := Render(Options{}, Check(sites))
+	first, err := Routes(Options{}, Check(sites))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
-		again, err := Render(Options{}, Check(slices.Clone(sites)))
-		if err != nil || !bytes.Equal(first, again) {
-			t.Fatalf("another configuration for the same sites (%v)", err)
+		again, err := Routes(Options{}, Check(slices.Clone(sites)))
+		if err != nil || !cmp.Equal(first, again) {
+			t.Fatalf("other routes for the same sites (%v)", err)
 		}
 	}
 }

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite what is generated")
+
+// parseFile reads settings as if from a file of that name.
+func parseFile(s *Set, name string, data []byte) error {
+	return s.fromFile(name, bytes.NewReader(data), s.FlagSet.Set)
+}
+
+func TestFileErrors(t *testing.T) {
+	const golden = "testdata/file.txtar"
+	archive, err := txtar.ParseFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	rewritten := &txtar.Archive{Comment: archive.Comment}
+	for _, f := range archive.Files {
+		if name, ok := strings.CutSuffix(f.Name, ".error"); ok {
+			said[name] = string(f.Data)
+		}
+	}
+	for _, f := range archive.Files {
+		name, ok := strings.CutSuffix(f.Name, ".json")
+		if !ok {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			s := newSample()
+			err := parseFile(s.Set, f.Name, f.Data)
+			if name == "beaten" {
+				// What a flag beats must be right all the same.
+				s = newSample()
+				s.origins["bus.store"] = Origin{FromFlag, "--bus.store"}
+				err = parseFile(s.Set, f.Name, []byte(strings.Replace(string(f.Data), "beaten", "bus.store", 1)))
+			}
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			text := err.Error() + "\n"
+			rewritten.Files = append(rewritten.Files, f, txtar.File{Name: name + ".error", Data: []byte(text)})
+			if !*update && text != said[name] {
+				t.Errorf("-want +got:\n%s", cmp.Diff(said[name], text))
+			}
+		})
+	}
+	if *update {
+		if err := os.WriteFile(golden, txtar.Format(rewritten), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFileErrorsAreUsageErrors(t *testing.T) {
+	file := settingsFile(t, "{\n  \"bus\": {\"store\": \"disk\"}}")
+	err := newSample().Parse([]string{"--config", file}, nil)
+	var usage *UsageError
+	if want := file + `:2:20: field "bus.store": "disk": want one of memory, file`; !errors.As(err, &usage) || err.Error() != want {
+		t.Errorf("got:  %v\nwant: %s", err, want)
+	}
+}
+
+func TestFileTooLarge(t *testing.T) {
+	err := parseFile(newSample().Set, "big.json", bytes.Repeat([]byte{' '}, maxFile+1))
+	if want := "big.json: the file is larger than 1048576 bytes: want an object of settings"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestFileThatCannotBeRead(t *testing.T) {
+	s := newSample()
+	if err := s.fromFile("f.json", failingReader{}, s.FlagSet.Set); !errors.Is(err, io.ErrClosedPipe) {
+		t.Error(err)
+	}
+}
+
+type failingReader struct{}
+
+func (failingReader) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestBeatenSettingsKeepTheirValue(t *testing.T) {
+	s := newSample()
+	file := settingsFile(t, `{"bus": {"store": "memory"}, "name": ["x"], "stop-timeout": "9s", "log.level": 9, "verbose": false}`)
+	err := s.Parse([]string{"--bus.store=file", "--name=a", "--stop-timeout=2s", "--log.level=2", "--verbose", "--config", file}, nil)
+	if err != nil || s.store != "file" || s.names[0] != "a" || s.wait != 2e9 || s.level != 2 || !s.verbose {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, setting := range s.Settings() {
+		if setting.Origin.Kind != FromFlag {
+			t.Errorf("%+v", setting)
+		}
+	}
+}
+
+// A file is taken or refused with a place; a second set that reads the same
+// file has the same settings.
+func FuzzFile(f *testing.F) {
+	archive, err := txtar.ParseFile("testdata/file.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range archive.Files {
+		f.Add(file.Data)
+	}
+	f.Add([]byte(`{"bus": {"store": "file"}, "name": ["a", "b"], "stop-timeout": "1m", "log.level": -1, "verbose": true}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, again := newSample(), newSample()
+		err, err2 := parseFile(s.Set, "f.json", data), parseFile(again.Set, "f.json", data)
+		if (err == nil) != (err2 == nil) || err != nil && err.Error() != err2.Error() {
+			t.Fatalf("%v, then %v", err, err2)
+		}
+		if err != nil {
+			var line, column int
+			if !strings.HasPrefix(err.Error(), "f.json:") || !place(err.Error(), &line, &column) || line < 1 || column < 1 {
+				t.Fatalf("no place: %v", err)
+			}
+			return
+		}
+		if diff := cmp.Diff(s.Settings(), again.Settings()); diff != "" {
+			t.Fatal(diff)
+		}
+		if OneOf("memory", "file")(s.store) != nil || s.wait <= 0 {
+			t.Fatalf("accepted %+v", s)
+		}
+	})
+}
+
+func place(text string, line, column *int) bool {
+	n, err := fmt.Sscanf(text, "f.json:%d:%d: ", line, column)
+	return err == nil && n == 2
+}

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package dep
+
+import "os/exec"
+
+func interruptible(*exec.Cmd) {}
