@@ -14,7 +14,7 @@ import (
 
 // settle is how long after procd is there again the edge holds on to what it
 // served before the bus lost its memory.
-const settle = 5 * time.Second
+const settle = 2 * time.Second
 
 // feed turns facts into lists of sites, one for each fact that changes them.
 type feed struct {

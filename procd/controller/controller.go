@@ -26,11 +26,10 @@ func Definition() daemon.Definition {
 		Name:  events.Procd,
 		About: "starts, watches and stops the services of a node",
 		Run: func(ctx context.Context, d *daemon.Daemon) error {
-			workspace := d.Config.Workspace
-			if workspace == "" {
-				workspace, _ = dep.FindWorkspace(".")
+			c := &controller{Daemon: d, workspace: d.Config.Workspace, told: map[string]bool{}, awaited: map[events.ID]bool{}}
+			if c.workspace == "" && c.Config.Stage == "" {
+				c.workspace, _ = dep.FindWorkspace(".") // run alone
 			}
-			c := &controller{Daemon: d, workspace: workspace, told: map[string]bool{}, awaited: map[events.ID]bool{}}
 			return c.run(ctx)
 		},
 	}

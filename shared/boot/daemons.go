@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"core.internal/shared/config"
 	"core.internal/shared/events"
@@ -13,6 +14,13 @@ import (
 	"core.internal/shared/spec"
 	"core.internal/shared/supervisor"
 )
+
+// daemonPolicy never gives a daemon up: without it there is no node.
+func daemonPolicy(spec.Located) process.Policy {
+	p := process.DefaultPolicy(spec.RestartAlways)
+	p.Budget, p.Max = 0, 5*time.Second
+	return p
+}
 
 // stageOf names the stage of each daemon.
 var stageOf = map[events.Source]string{

@@ -111,7 +111,7 @@ func (n *Node) state(s stage, _ int, body events.Body) {
 }
 
 func (n *Node) tell(e Event, stages []stage, i int) {
-	e.Stage, e.Index, e.Total = stages[i].name, i+1, len(stages)
+	e.Stage, e.Index, e.Total = stages[i].name, i+1, len(Stages())
 	n.Progress(e)
 }
 

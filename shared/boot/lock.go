@@ -35,6 +35,9 @@ func lock(ctx context.Context, layout config.Layout) (*flock.Flock, error) {
 	brief, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
 	if ok, err := l.TryLockContext(brief, 5*time.Millisecond); !ok {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("lock the node directory: %w", ctx.Err())
+		}
 		if err != nil && brief.Err() == nil {
 			return nil, fmt.Errorf("lock the node directory: %w", err)
 		}

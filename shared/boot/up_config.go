@@ -135,7 +135,7 @@ func (n *Node) startSupervisor(ctx context.Context) error {
 	}
 	n.sup = supervisor.New(supervisor.Options{
 		Node: n.Config.Name, Source: events.Launcher, Facts: n.facts, Runner: r, Log: n.Log, Build: n.buildDaemon,
-		StopTimeout: 3 * n.Config.StopTimeout,
+		StopTimeout: 3 * n.Config.StopTimeout, Policy: daemonPolicy,
 	})
 	n.supervision.init(context.WithoutCancel(ctx))
 	n.supervision.run(n.sup.Run)
@@ -233,7 +233,6 @@ func portError(setting, address string, err error) error {
 func (n *Node) downConfig(ctx context.Context) error {
 	err := errors.Join(n.supervision.stop(), n.local.stop())
 	if n.lock != nil {
-		err = errors.Join(err, config.RemoveNodeFile(n.layout))
 		// The file stays: removing it could take a newer launcher's lock away.
 		err = errors.Join(err, n.lock.Unlock())
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"core.internal/shared/bus"
+	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 )
@@ -59,7 +60,11 @@ func (n *Node) downBus(ctx context.Context) error {
 		err = errors.Join(n.facts.Flush(flush), n.remote.stop())
 		n.conn.Close()
 	}
-	return errors.Join(err, n.downDaemon(events.Busd)(ctx))
+	if derr := n.downDaemon(events.Busd)(ctx); derr != nil {
+		return errors.Join(err, derr)
+	}
+	// While the bus runs, a later launcher needs to know where.
+	return errors.Join(err, config.RemoveNodeFile(n.layout))
 }
 
 func (n *Node) upEdge(ctx context.Context) error {

@@ -20,7 +20,8 @@ type Command struct {
 
 // Bounds of the work queue.
 const (
-	ackWait = 30 * time.Second
+	ackWait    = 30 * time.Second
+	ackTimeout = time.Second
 	// remembered is how many handled commands a target knows by id, for those
 	// whose acknowledgement was lost.
 	remembered = 1024

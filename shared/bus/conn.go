@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,8 +86,13 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	var last error
 	for attempt := 1; ; attempt++ {
 		nc, err := d.connect(ctx, o.URL, options)
+		if ctx.Err() != nil && err != nil {
+			return nil, fmt.Errorf("connect to the bus at %s: %w (last attempt: %w): is busd running there?", o.URL, ctx.Err(), cmp.Or(last, err))
+		}
+		last = err
 		if err == nil {
 			c.NC = nc
 			if c.JS, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
@@ -101,9 +107,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		if o.Waiting != nil {
 			o.Waiting(attempt, err)
 		}
-		if serr := sleep(ctx, backoff(attempt)); serr != nil {
-			return nil, fmt.Errorf("connect to the bus at %s: %w (last attempt: %w): is busd running there?", o.URL, serr, err)
-		}
+		_ = sleep(ctx, backoff(attempt))
 	}
 }
 

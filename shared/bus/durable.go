@@ -130,7 +130,10 @@ func (c *Conn) handle(ctx context.Context, d Durable, m jetstream.Msg, fn func(e
 	for attempt := 1; ; attempt++ {
 		err := fn(r)
 		if err == nil {
-			return m.Ack()
+			// Also at the end: what was handled is not to come again.
+			ack, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+			defer cancel()
+			return m.DoubleAck(ack)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -309,3 +309,24 @@ func TestFollowLatest(t *testing.T) {
 	}
 	w.want("$KV.core_desired.local.beta=4 $KV.core_desired.local.alpha=")
 }
+
+// TestFollowConsumerLost: the follower's place in the stream may be removed.
+func TestFollowConsumerLost(t *testing.T) {
+	b := start(t, "memory")
+	root := b.connect(events.Busd)
+	w := follow(t, b.connect(events.Operator), bus.Follow{})
+	w.want("live")
+	for round := range 3 {
+		put(t, root, 2)
+		w.want(fmt.Sprintf("%d-%d", 2*round+1, 2*round+2))
+		stream, err := root.JS.Stream(testContext(t), events.StreamEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range stream.ConsumerNames(testContext(t)).Name() {
+			if err := stream.DeleteConsumer(testContext(t), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -267,6 +267,9 @@ func (p *Publisher) send(ctx context.Context, c *Conn, log *factLog, f fact) err
 			delete(p.last, e.Entity)
 			return err
 		}
+		if seq > last && seq <= p.seen {
+			return errors.New("the stream's sequence went back") // and is looked at again
+		}
 		// A repeated fact that was still there answers with its old sequence.
 		p.last[e.Entity] = max(last, seq)
 		p.seen = max(p.seen, seq)

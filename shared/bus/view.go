@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -28,36 +29,92 @@ func NewView(c *Conn, node events.Node) *View {
 	return &View{c: c, node: node, state: state.New(node), watchers: map[chan struct{}]bool{}}
 }
 
+// settle is how long a view goes on showing what it knew of a log that was lost:
+// until then those whose state it was have repeated it.
+const settle = 500 * time.Millisecond
+
 // Run folds the node's facts, from the latest snapshot on, until ctx ends.
 func (v *View) Run(ctx context.Context) error {
 	s, ok := v.c.loadSnapshot(ctx, v.node)
 	if !ok {
 		s = state.New(v.node)
 	}
-	builder := state.NewBuilder(s)
-	live := false
-	f := Follow{Stream: events.StreamEvents, Filter: events.NodeFacts(v.node), After: s.Seq}
-	f.Live = func() {
-		live = true
-		v.set(builder.State(), true)
-	}
-	f.Reset = func() {
-		live = false
-		builder = state.NewBuilder(state.New(v.node))
-		v.unsettle()
-	}
-	err := v.c.Follow(ctx, f, func(r events.Record) error {
-		builder.Apply(r)
-		if live {
-			v.set(builder.State(), true)
-		}
-		return nil
-	})
+	f := &fold{v: v, builder: state.NewBuilder(s)}
+	err := v.c.Follow(ctx, Follow{
+		Stream: events.StreamEvents, Filter: events.NodeFacts(v.node), After: s.Seq, Live: f.caughtUp, Reset: f.reset,
+	}, f.apply)
+	f.end()
 	return fmt.Errorf("view of node %s: %w", v.node, err)
 }
 
+// fold is one Run of a view.
+type fold struct {
+	v *View
+
+	mu      sync.Mutex
+	builder *state.Builder // guarded by mu
+	live    bool           // what is folded is shown; guarded by mu
+	lost    bool           // the log was lost and its successor has not settled; guarded by mu
+	timer   *time.Timer    // ends that; guarded by mu
+}
+
+func (f *fold) apply(r events.Record) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.builder.Apply(r)
+	if f.live {
+		f.v.show(f.builder.State())
+	}
+	return nil
+}
+
+func (f *fold) caughtUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.lost {
+		f.live = true
+		f.v.show(f.builder.State())
+		return
+	}
+	f.stop()
+	builder := f.builder
+	f.timer = time.AfterFunc(settle, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.builder == builder && f.lost {
+			f.live, f.lost = true, false
+			f.v.show(f.builder.State())
+		}
+	})
+}
+
+func (f *fold) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stop()
+	f.builder = state.NewBuilder(state.New(f.v.node))
+	// Before anything was shown there is nothing to go on showing.
+	f.lost = f.lost || f.v.unsettle()
+	f.live = false
+}
+
+// end lets no timer act any more.
+func (f *fold) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stop()
+	f.lost = false
+}
+
+func (f *fold) stop() {
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+}
+
 // State returns the state as it was last known. While a view catches up with the
-// log it stays what it was before; see [View.Live].
+// log, and for half a second after the log was lost, it stays what it was before;
+// see [View.Live].
 func (v *View) State() state.State {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -117,10 +174,10 @@ func (v *View) Wait(ctx context.Context, ok func(state.State) bool) (state.State
 	}
 }
 
-func (v *View) set(s state.State, live bool) {
+func (v *View) show(s state.State) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.state, v.live = s, live
+	v.state, v.live = s, true
 	for ch := range v.watchers {
 		select {
 		case ch <- struct{}{}:
@@ -130,10 +187,13 @@ func (v *View) set(s state.State, live bool) {
 }
 
 // unsettle keeps the last state for those who show it, and from those who wait.
-func (v *View) unsettle() {
+// It reports whether there was one.
+func (v *View) unsettle() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	was := v.live
 	v.live = false
+	return was
 }
 
 // SaveSnapshot stores a state from which views may begin. It needs the rights of

@@ -255,7 +255,7 @@ func (f *fileReader) errorf(name, format string, args ...any) error {
 	line, column := position(f.data, f.start)
 	text := fmt.Sprintf(format, args...)
 	if name != "" {
-		text = fmt.Sprintf("field %q: %s", name, text)
+		text = fmt.Sprintf("field %q: %s", show(name), text)
 	}
 	return fmt.Errorf("%s:%d:%d: %s", f.file, line, column, text)
 }

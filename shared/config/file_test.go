@@ -81,6 +81,27 @@ func TestFileTooLarge(t *testing.T) {
 	}
 }
 
+// What is slow here stops the whole package at its deadline.
+func TestLargeFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"list":     `{"name":["a"` + strings.Repeat(`,"a"`, 250_000) + `]}`,
+		"nested":   strings.Repeat(`{"bus":`, 140_000),
+		"brackets": `{"zz":` + strings.Repeat(`[`, 1_000_000),
+		"a name":   `{"` + strings.Repeat("bus.store", 110_000) + `":1}`,
+		"lines":    strings.Repeat("\n", 1_000_000) + "x",
+	} {
+		s := newSample()
+		err := parseFile(s.Set, "f.json", []byte(text))
+		if name == "list" {
+			if err != nil || len(s.names) != 250_001 {
+				t.Errorf("%s: %d names, %v", name, len(s.names), err)
+			}
+		} else if err == nil || len(err.Error()) > 300 {
+			t.Errorf("%s: %.400v", name, err)
+		}
+	}
+}
+
 func TestFileThatCannotBeRead(t *testing.T) {
 	s := newSample()
 	if err := s.fromFile("f.json", failingReader{}, s.FlagSet.Set); !errors.Is(err, io.ErrClosedPipe) {

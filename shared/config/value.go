@@ -107,9 +107,9 @@ func (l *list) Set(text string) error {
 		values = append(values, v)
 	}
 	if !l.set {
-		*l.p, l.set = nil, true
+		*l.p, l.set = nil, true // the default's array is not ours to append to
 	}
-	*l.p = slices.Concat(*l.p, values)
+	*l.p = append(*l.p, values...)
 	return nil
 }
 

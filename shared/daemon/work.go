@@ -29,6 +29,9 @@ func (d *Daemon) work(ctx context.Context, def Definition) error {
 		options = own
 	}
 	options.Name = string(d.Name)
+	if err := awaitFile(ctx, options.Seed, options.Waiting); err != nil {
+		return err
+	}
 	conn, err := bus.Connect(ctx, options)
 	if err != nil {
 		return err
@@ -61,6 +64,28 @@ func (d *Daemon) work(ctx context.Context, def Definition) error {
 		d.Log.Warn("bus", "error", aerr)
 	}
 	return err
+}
+
+// awaitFile returns when a file is there: a bus that is coming up mints the
+// credentials of those who wait for it.
+func awaitFile(ctx context.Context, file string, waiting func(int, error)) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for attempt := 1; file != ""; attempt++ {
+		_, err := os.Stat(file)
+		if !errors.Is(err, os.ErrNotExist) {
+			return nil // whatever else is wrong with it, connecting says
+		}
+		if waiting != nil {
+			waiting(attempt, fmt.Errorf("no credential yet: %w", err))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the credential %s: %w", file, ctx.Err())
+		}
+	}
+	return nil
 }
 
 // busURL is the bus to connect to: one that was named, or the node's own.

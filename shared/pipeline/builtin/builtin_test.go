@@ -14,8 +14,9 @@ import (
 func TestDescribe(t *testing.T) {
 	root := t.TempDir()
 	for file, text := range map[string]string{
-		"go.work":      "go 1.26.0\n\nuse ./shared\n",
-		"busd/main.go": "package main\n",
+		"go.work":       "go 1.26.0\n\nuse ./shared\n",
+		"shared/go.mod": "module core.internal/shared\n\ngo 1.26.0\n",
+		"busd/main.go":  "package main\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, file)), 0o755); err != nil {
 			t.Fatal(err)

@@ -52,6 +52,11 @@ func (l *loader) interrupted() []*run {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	for _, r := range runs {
+		for _, s := range r.state.Steps {
+			if s.State == events.StepRunning {
+				r.interrupted = append(r.interrupted, s.Name)
+			}
+		}
 		r.state = r.state.Interrupted()
 		l.c.active[r.state.ID] = r
 	}

@@ -35,7 +35,7 @@ func TestKillAndResume(t *testing.T) {
 	if got := s.read("r1.hold.count"); got != "1\n2\n" {
 		t.Errorf("hold had attempts %q", got)
 	}
-	if got := s.read("logs", "r1", "hold.log"); !strings.Contains(got, "attempt 2: the one before was interrupted\nkilled 1 processes that it left\n") {
+	if got := s.read("logs", "r1", "hold.log"); !strings.Contains(got, "interrupted: killed 1 processes that it left\nattempt 2: the one before was interrupted\n") {
 		t.Errorf("hold.log: %s", got)
 	}
 	want := "run.started first.began first.ended hold.began hold.began hold.ended last.began last.ended"
@@ -79,7 +79,7 @@ func TestKilledWhileCancelling(t *testing.T) {
 	first := s.spawn()
 	request := s.ask("r1", events.RunPipeline{Pipeline: "hold"})
 	s.until("r1", running("hold"))
-	s.pid("r1")
+	pid := s.pid("r1")
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +94,7 @@ func TestKilledWhileCancelling(t *testing.T) {
 	if got := s.outcome(cancel); got != "cancel completed" {
 		t.Errorf("cancel: %q", got)
 	}
+	s.gone(pid)
 	if got := s.read("r1.hold.count"); got != "1\n" {
 		t.Errorf("hold had attempts %q", got)
 	}

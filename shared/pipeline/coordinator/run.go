@@ -17,6 +17,8 @@ type run struct {
 	state   pipeline.Run // loop's alone once the run is active
 	journal journal      // loop's alone once the run is active
 
+	interrupted []string // the steps that went on when an earlier coordinator ended
+
 	definition *pipeline.Definition // nil where it cannot be laid out, for broken
 	broken     error
 
@@ -90,7 +92,12 @@ func (r *run) loop(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer r.steps.Wait()
 	defer stop()
-	if r.plan(); r.broken != nil && !r.state.Over() {
+	if r.plan(); r.broken == nil {
+		r.broken = r.sweep()
+	} else if err := r.sweep(); err != nil {
+		r.c.o.Log.Error("an interrupted run has left processes", "run", r.state.ID, "error", err)
+	}
+	if r.broken != nil && !r.state.Over() {
 		return r.finish(ctx, pipeline.Decision{State: events.StepFailed, Reason: r.broken.Error()})
 	}
 	held, err := r.awaitTurn(ctx)

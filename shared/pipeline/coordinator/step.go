@@ -26,10 +26,7 @@ type outcome struct {
 // before the step does, there is no outcome: it was interrupted.
 func (r *run) begin(ctx context.Context, b pipeline.Begin, ended chan<- outcome) {
 	results := r.state.Result // of the state as it is now
-	job := pipeline.Job{
-		Run: r.state.ID, Pipeline: r.state.Pipeline, Step: b.Step, Attempt: b.Attempt,
-		Mark: filepath.Join(r.c.o.Dir, string(r.state.ID), b.Step),
-	}
+	job := r.job(b.Step, b.Attempt)
 	stepCtx, stop := context.WithCancelCause(ctx)
 	r.stops[b.Step] = stop
 	r.steps.Go(func() {
@@ -52,6 +49,32 @@ func (r *run) begin(ctx context.Context, b pipeline.Begin, ended chan<- outcome)
 	})
 }
 
+func (r *run) job(step string, attempt int) pipeline.Job {
+	return pipeline.Job{
+		Run: r.state.ID, Pipeline: r.state.Pipeline, Step: step, Attempt: attempt,
+		Mark: filepath.Join(r.c.o.Dir, string(r.state.ID), step),
+	}
+}
+
+// sweep kills what the interrupted steps of a resumed run left, whether or not
+// they are carried out again.
+func (r *run) sweep() error {
+	var errs []error
+	for _, name := range r.interrupted {
+		job := r.job(name, 0)
+		killed, err := step.KillLeftovers(job.Mark)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("step %s: %w", name, err))
+		}
+		if killed > 0 {
+			log := r.c.openLog(job)
+			fmt.Fprintf(log, "interrupted: killed %d processes that it left\n", killed)
+			log.close()
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // do calls the step's function. A panic is the step's failure, not the daemon's.
 func (r *run) do(ctx context.Context, job pipeline.Job, results pipeline.Results, log *stepLog) (result json.RawMessage, err error) {
 	defer func() {
@@ -62,13 +85,6 @@ func (r *run) do(ctx context.Context, job pipeline.Job, results pipeline.Results
 	}()
 	if job.Attempt > 1 {
 		fmt.Fprintf(log, "attempt %d: the one before was interrupted\n", job.Attempt)
-		killed, err := step.KillLeftovers(job.Mark)
-		if err != nil {
-			return nil, err
-		}
-		if killed > 0 {
-			fmt.Fprintf(log, "killed %d processes that it left\n", killed)
-		}
 	}
 	return r.definition.Do(ctx, job, results)
 }

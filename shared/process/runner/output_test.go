@@ -311,7 +311,7 @@ func BenchmarkCapture(b *testing.B) {
 				var ps []process.Process
 				for n := range children {
 					ps = append(ps, bench.start(process.Command{
-						ID: fmt.Sprint("s", n), Instance: fmt.Sprint("f", i, "-", n), Path: self(b), Args: []string{"flood", fmt.Sprint(size / children)}[1:],
+						ID: fmt.Sprint("s", n), Instance: fmt.Sprint("f", i, "-", n), Path: self(b), Args: []string{fmt.Sprint(size / children)},
 						Env: []string{programVar + "=flood"}, Stdout: filepath.Join(bench.logs, fmt.Sprint(n, ".log")),
 					}))
 				}

@@ -4,8 +4,6 @@ package runner
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"core.internal/shared/process"
 )
 
 // A record is a journal of JSON lines: first the intent to start an instance,
@@ -169,20 +165,4 @@ func recorded(dir string) ([]string, error) {
 	}
 	slices.Sort(ids)
 	return ids, nil
-}
-
-// Digest identifies what a command runs: equal digests are equal commands but
-// for the instance, the log files and how it is stopped.
-func Digest(c process.Command) string {
-	h := sha256.New()
-	write := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
-	write(c.Path)
-	write(c.Dir)
-	for _, list := range [][]string{c.Args, c.Env} {
-		fmt.Fprintf(h, "%d[", len(list))
-		for _, s := range list {
-			write(s)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

@@ -1,5 +1,3 @@
-// Package workspace reads the go.work of this repository and packs its modules
-// into a file-system module proxy, for the tools that need either.
 package workspace
 
 import (
