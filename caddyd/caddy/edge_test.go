@@ -166,7 +166,40 @@ func TestBusLosesItsMemory(t *testing.T) {
 	if status, _ := n.get("beta"); status != 503 {
 		t.Errorf("beta: %d", status)
 	}
-	waitFor(t, func() bool { return n.stored("alpha").State == state.RouteOpen && n.stored("beta").State == state.RouteClosed })
+	waitFor(t, func() bool {
+		return n.stored("alpha").State == state.RouteOpen && n.stored("beta").State == state.RouteClosed
+	})
+}
+
+// The bus and procd both lost everything, and one service is no more: the edge
+// drops it when procd has had time to speak of it.
+func TestWhatIsNotToldAgainIsDropped(t *testing.T) {
+	n := newNode(t)
+	alpha, beta := n.service("alpha"), n.service("beta")
+	for _, s := range []*service{alpha, beta} {
+		s.register()
+		s.start("one")
+		s.healthy("one")
+	}
+	n.caddyd()
+	n.until("beta", "opened [beta.localhost]")
+	n.bus.Restart()
+	n.restartProcd()
+	alpha.register()
+	alpha.start("one")
+	alpha.healthy("one")
+	clear(n.seen)
+	n.until("beta", "opened [beta.localhost]") // repeated
+	if status, _ := n.get("beta"); status != 200 {
+		t.Errorf("beta: %d at once", status)
+	}
+	n.until("beta", "removed")
+	if status, _ := n.get("beta"); status != 404 {
+		t.Errorf("beta: %d in the end", status)
+	}
+	if status, _ := n.get("alpha"); status != 200 {
+		t.Errorf("alpha: %d", status)
+	}
 }
 
 func TestConflictAndNonsenseAreRefused(t *testing.T) {
@@ -193,8 +226,8 @@ func TestPortHeldByAnotherProcess(t *testing.T) {
 	}
 	defer l.Close()
 	n.fails = true
-	_, ended, log := n.exec("--edge.listen", l.Addr().String())
-	err = <-ended
+	_, wait, log := n.exec("--edge.listen", l.Addr().String())
+	err = wait()
 	if err == nil || !strings.Contains(err.Error(), "the edge cannot listen on "+l.Addr().String()) ||
 		!strings.Contains(err.Error(), fmt.Sprintf("held by pid %d", os.Getpid())) || !strings.Contains(err.Error(), "--edge.listen") {
 		t.Errorf("ended with %v\n%s", err, log)

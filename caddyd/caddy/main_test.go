@@ -29,21 +29,32 @@ type node struct {
 	bus   *testbus.Bus
 	conn  *bus.Conn // the operator's
 	procd *bus.Publisher
-	edge  string // where caddyd answers, once ready
-	root  string
-	seen  map[string]uint64 // the last record that until found, by entity
-	fails bool              // caddyd is expected to fail
+	// stopProcd ends what runs for procd.
+	stopProcd func()
+	edge      string // where caddyd answers, once ready
+	root      string
+	seen      map[string]uint64 // the last record that until found, by entity
+	fails     bool              // caddyd is expected to fail
 }
 
 func newNode(t *testing.T) *node {
 	t.Helper()
 	b := testbus.Start(t, events.Procd, events.Caddyd)
 	n := &node{t: t, bus: b, conn: b.Connect(events.Operator), root: t.TempDir(), seen: map[string]uint64{}}
-	n.procd = bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Procd})
-	procd := b.Connect(events.Procd)
-	running(t, func(ctx context.Context) error { return n.procd.Run(ctx, procd) })
-	n.say("procd", events.DaemonReady{PID: 1, Version: "test"})
+	n.restartProcd()
 	return n
+}
+
+// restartProcd begins with a procd that has said nothing yet but that it is there.
+func (n *node) restartProcd() {
+	n.t.Helper()
+	if n.stopProcd != nil {
+		n.stopProcd()
+	}
+	n.procd = bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Procd})
+	p, c := n.procd, n.bus.Connect(events.Procd)
+	n.stopProcd = running(n.t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	n.say("procd", events.DaemonReady{PID: 1, Version: "test"})
 }
 
 // say states a fact as procd.
@@ -67,23 +78,27 @@ func (n *node) caddyd() (stop func() error, log *output) {
 }
 
 // exec runs the daemon until stop, its own end, or the end of the test.
-func (n *node) exec(args ...string) (stop func() error, ended <-chan error, log *output) {
+func (n *node) exec(args ...string) (stop, wait func() error, log *output) {
 	n.t.Helper()
 	log = &output{}
 	args = append([]string{
 		"--root", n.root, "--bus.url", n.bus.URL(), "--bus.seed-file", n.bus.Seed(events.Caddyd), "--log.format", "text",
 	}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
+	ended := make(chan struct{})
+	var err error
 	go func() {
-		done <- daemon.Exec(ctx, caddy.Definition(), args, nil, strings.NewReader(""), io.Discard, log)
+		defer close(ended)
+		err = daemon.Exec(ctx, caddy.Definition(), args, nil, strings.NewReader(""), io.Discard, log)
 	}()
-	stop = sync.OnceValue(func() error {
-		cancel()
-		err := <-done
-		done <- err
+	wait = func() error {
+		<-ended
 		return err
-	})
+	}
+	stop = func() error {
+		cancel()
+		return wait()
+	}
 	n.t.Cleanup(func() {
 		if err := stop(); err != nil && !n.fails {
 			n.t.Errorf("caddyd: %v", err)
@@ -92,7 +107,7 @@ func (n *node) exec(args ...string) (stop func() error, ended <-chan error, log 
 			n.t.Log(log)
 		}
 	})
-	return stop, done, log
+	return stop, wait, log
 }
 
 // said returns the route facts of a service that stand on the bus now.
@@ -202,17 +217,20 @@ func (s *service) start(instance string) {
 
 func (s *service) healthy(instance string) { s.n.say(s.id, events.ServiceHealthy{Instance: instance}) }
 
-func running(t *testing.T, fn func(context.Context) error) {
+// running runs fn until stop or the end of the test.
+func running(t *testing.T, fn func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- fn(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // output is a daemon's log.

@@ -18,7 +18,7 @@ const network = "core"
 func init() { caddy.RegisterNetwork(network, listen) }
 
 // sockets are the open sockets by address: Caddy asks by address alone.
-var sockets sync.Map
+var sockets sync.Map //arch:ignore state: Caddy finds its listeners by address alone, and is one per process
 
 // listen is called by Caddy.
 func listen(_ context.Context, _, host, port string, _ uint, _ net.ListenConfig) (any, error) {

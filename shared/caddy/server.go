@@ -67,7 +67,7 @@ func (e *ListenError) Unwrap() error { return e.Err }
 var errEnded = errors.New("the edge has ended")
 
 // single is held by the server that runs: Caddy's state is the process's.
-var single sync.Mutex
+var single sync.Mutex //arch:ignore state: Caddy is one per process
 
 // New returns a server that listens nowhere yet.
 func New(o Options) *Server {

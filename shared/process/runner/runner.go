@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type Runner struct {
 	lines chan line     // to Run
 	quit  chan struct{} // closed when Run's context has ended
 	host  func() (host, error)
+	forks chan struct{} // as many forks at once as there are processors: each blocks a thread
 	scans scanner
 	lost  atomic.Int64
 
@@ -81,6 +83,7 @@ func New(o Options) *Runner {
 		lines: make(chan line, 1024),
 		quit:  make(chan struct{}),
 		host:  sync.OnceValues(readHost),
+		forks: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		procs: map[string]*proc{},
 		ended: map[string]*proc{},
 		logs:  map[string]*logfile{},

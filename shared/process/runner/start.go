@@ -111,10 +111,12 @@ func (p *proc) start(c process.Command) error {
 	}
 	defer journal.Close()
 	fd := -1
+	p.r.forks <- struct{}{}
 	pid, _, err := syscall.StartProcess(c.Path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{
 		Dir: c.Dir, Env: environ(c), Files: files[:],
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &fd},
 	})
+	<-p.r.forks
 	if err != nil {
 		return err
 	}
