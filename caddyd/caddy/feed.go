@@ -23,13 +23,13 @@ type feed struct {
 	wake chan struct{} // receives when there are lists to take, or a hold began
 
 	mu      sync.Mutex
-	builder *state.Builder // guarded by mu
-	routes  map[events.Entity]state.Route
-	live    bool                   // the builder has caught up with the log; guarded by mu
-	lists   [][]site.Site          // decided and not taken, oldest first; guarded by mu
-	last    []site.Site            // decided last; guarded by mu
-	before  []site.Site            // held on to; guarded by mu
-	hold    map[events.Entity]bool // of site.Hold, nil while nothing is held; guarded by mu
+	builder *state.Builder                // guarded by mu
+	routes  map[events.Entity]state.Route // guarded by mu
+	live    bool                          // the builder has caught up with the log; guarded by mu
+	lists   [][]site.Site                 // decided and not taken, oldest first; guarded by mu
+	last    []site.Site                   // decided last; guarded by mu
+	before  []site.Site                   // held on to; guarded by mu
+	hold    map[events.Entity]bool        // of site.Hold, nil while nothing is held; guarded by mu
 }
 
 func newFeed(c *bus.Conn, node events.Node) *feed {

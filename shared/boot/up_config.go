@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"core.internal/shared/bus"
 	"core.internal/shared/config"
 	"core.internal/shared/dep"
@@ -60,13 +62,16 @@ func (n *Node) mint() error {
 	for _, s := range n.specs {
 		sources = append(sources, events.Source(s.ID))
 	}
+	// Each is written through to the disk: together that takes as long as one.
+	var g errgroup.Group
 	for _, s := range sources {
-		if err := bus.Mint(n.layout.Keys(), s); err != nil {
-			return err
-		}
+		g.Go(func() error { return bus.Mint(n.layout.Keys(), s) })
 	}
-	_, err := n.token()
-	return err
+	g.Go(func() error {
+		_, err := n.token()
+		return err
+	})
+	return g.Wait()
 }
 
 // token returns the console's login token, made on the first call.

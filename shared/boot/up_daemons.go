@@ -15,13 +15,12 @@ import (
 )
 
 // upBus starts the daemons and waits for the bus. The others are started here
-// too, because they load while the bus comes up; each is waited for in its own
-// stage.
+// too, because they load while the bus comes up: the edge, which takes longest
+// to load, beside it, and the rest as soon as they have something to connect to.
+// Each is waited for in its own stage.
 func (n *Node) upBus(ctx context.Context) error {
-	for _, d := range n.daemons() {
-		if err := n.sup.Desire(events.Entity(d), true, n.boot); err != nil {
-			return err
-		}
+	if err := n.start(events.Busd, events.Caddyd); err != nil {
+		return err
 	}
 	connect, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -35,6 +34,9 @@ func (n *Node) upBus(ctx context.Context) error {
 		return errors.Join(err, context.Cause(connect))
 	}
 	n.conn = conn
+	if err := n.start(events.Procd, events.Pipelined); err != nil {
+		return err
+	}
 	n.view = bus.NewView(conn, n.Config.Name)
 	n.remote.init(context.WithoutCancel(ctx))
 	n.remote.run(func(ctx context.Context) error { return n.facts.Run(ctx, conn) })
@@ -49,6 +51,19 @@ func (n *Node) upBus(ctx context.Context) error {
 		return conn.ServeCommands(ctx, n.Config.Name, events.Launcher, n.command)
 	})
 	return n.facts.Flush(ctx)
+}
+
+// start makes daemons wanted, those that are not left out.
+func (n *Node) start(daemons ...events.Source) error {
+	for _, d := range daemons {
+		if n.omitted(d) {
+			continue
+		}
+		if err := n.sup.Desire(events.Entity(d), true, n.boot); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // downBus ends what the launcher does on the bus, then the bus.

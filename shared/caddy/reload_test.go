@@ -213,7 +213,9 @@ func TestMetrics(t *testing.T) {
 	for id, code := range asked {
 		ask(t, id+".localhost", "/")
 		// It is counted after it was answered.
-		until(t, func() bool { return counter(t, "core_edge_requests_total", "service", id, "code", code)-before[id] == 1 })
+		until(t, func() bool {
+			return counter(t, "core_edge_requests_total", "service", id, "code", code)-before[id] == 1
+		})
 	}
 	until(t, func() bool { return counter(t, "caddy_http_requests_total")-all >= 3 })
 	for state, want := range map[string]float64{"open": 2, "closed": 1, "refused": 1} {

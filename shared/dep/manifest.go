@@ -112,6 +112,9 @@ func fresh(bin, name, settings string, seen look) bool {
 		var err1, err2 error
 		want.size, err1 = strconv.ParseInt(string(size), 10, 64)
 		want.time, err2 = strconv.ParseInt(string(when), 10, 64)
+		if first && filepath.Base(string(path)) == name {
+			path = []byte(binary) // the directory may have been reached by another name
+		}
 		have, known := seen[string(path)]
 		if !known {
 			have = seen.at(string(path))

@@ -34,6 +34,11 @@ func (r *Runner) Adopt(ctx context.Context, id string) (process.Process, error) 
 		return nil, fmt.Errorf("adopt %s: %w", id, err)
 	}
 	p, err := r.adopt(ctx, h, id)
+	if p != nil {
+		if err = r.publish(p); err != nil {
+			p.close()
+		}
+	}
 	if p == nil || err != nil {
 		r.release(id)
 		if err != nil {
@@ -41,7 +46,6 @@ func (r *Runner) Adopt(ctx context.Context, id string) (process.Process, error) 
 		}
 		return nil, nil
 	}
-	r.publish(p)
 	return p, nil
 }
 
@@ -72,21 +76,16 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 		p.identity, p.untold = j.started, true
 		if err == nil { // a zombie: perhaps our own child
 			p.identity = s.identity
-			err := p.pidfd(fd)
-			if err != nil {
-				return nil, err
-			}
+			p.hold(fd)
 		}
 		return nil, r.bury(ctx, p, j.exit)
 	}
 	p.identity, p.untold = s.identity, s.Parent == 1
-	if err := p.pidfd(fd); err != nil {
-		return nil, err
-	}
+	p.hold(fd)
 	if j.started.PID == 0 {
 		err = note(r.o.Dir, id, entry{Started: &p.identity})
 	}
-	if err = errors.Join(err, note(r.o.Dir, id, entry{By: &h.self}), p.open(r.o.Dir)); err != nil {
+	if err = errors.Join(err, note(r.o.Dir, id, entry{By: &h.self}), p.open()); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -130,18 +129,12 @@ func (p *proc) remember() {
 // bury does what is left to do about an instance that ended while nobody
 // supervised it.
 func (r *Runner) bury(ctx context.Context, p *proc, x *exitRecord) error {
-	if x == nil && p.fd != nil {
-		if w, err := p.await(); err == nil {
-			x = &w
-		}
-	}
 	if x == nil {
-		if w, ok := p.awaitReaper(); ok {
-			x = &w
-		} else {
-			x = &exitRecord{PID: p.identity.PID, Start: p.identity.Start, Code: -1, Unknown: true, Time: r.o.Now()}
-			p.recordExit(*x)
+		w, err := p.collect()
+		if err != nil {
+			return err
 		}
+		x = &w
 	}
 	deadline := time.Now().Add(leftover)
 	if err := p.end(p.wanted(), 0, deadline, ctx.Done()); err != nil {
@@ -165,12 +158,9 @@ func (r *Runner) bury(ctx context.Context, p *proc, x *exitRecord) error {
 // drainLeft brings what FIFOs still have to the log.
 func (p *proc) drainLeft() {
 	for i, name := range []string{Stdout, Stderr} {
-		s, err := p.openStream(name, fifoPath(p.r.o.Dir, p.rec.ID, name), p.logs[min(i, len(p.logs)-1)])
-		if err != nil {
-			continue // it was drained before
+		if s, err := p.openStream(name, p.logs[min(i, len(p.logs)-1)]); err == nil {
+			s.drain()
 		}
-		s.drain()
-		s.f.Close()
 	}
 }
 

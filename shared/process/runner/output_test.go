@@ -244,15 +244,15 @@ func TestFullDisk(t *testing.T) {
 	}
 	// Even a new process starts, and its output is there once there is space.
 	lost := b.Lost()
-	c := b.command("two", "print", writeFile(t, []byte("hello\n")))
-	if x := wait(t, b.start(c)); !x.OK() || b.Lost() != lost+6 {
+	hello := writeFile(t, []byte("hello\n"))
+	if x := wait(t, b.run("two", "print", hello)); !x.OK() || b.Lost() != lost+6 {
 		t.Errorf("exit %+v, lost %d", x, b.Lost()-lost)
 	}
 	if err := os.Remove(filepath.Join(dir, "one.log")); err != nil {
 		t.Fatal(err)
 	}
-	if wait(t, b.start(c)); b.log("two") != "hello\n" {
-		t.Errorf("log %q", b.log("two"))
+	if x := wait(t, b.run("two", "print", hello)); b.log("two") != "hello\n" {
+		t.Errorf("log %q, exit %+v, lost %d, logged %s", b.log("two"), x, b.Lost()-lost, logged.String())
 	}
 }
 

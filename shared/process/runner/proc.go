@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -26,13 +25,13 @@ type proc struct {
 	// untold: nobody will tell the exit of the process later than in its record.
 	untold bool
 
-	fd      *os.File // pidfd
-	conn    syscall.RawConn
+	pin     sync.RWMutex
+	fd      int       // guarded by pin: a pidfd; -1 if there is none
+	token   pollToken // guarded by pin
 	logs    []*logfile
 	streams []*stream
-	readers sync.WaitGroup
 	tail    tail
-	// ending tells the readers that all writers that count have ended.
+	// ending: all writers that count have ended, the rest is drained.
 	ending atomic.Bool
 	// reaped brings the exit of a process that is not our child.
 	reaped chan exitRecord
@@ -53,7 +52,7 @@ var _ process.Recorded = (*proc)(nil)
 
 func newProc(r *Runner, rec record) *proc {
 	return &proc{
-		r: r, rec: rec,
+		r: r, rec: rec, fd: -1,
 		reaped: make(chan exitRecord, 1),
 		stop:   make(chan struct{}), hurry: make(chan struct{}),
 		done: make(chan struct{}), swept: make(chan struct{}),
@@ -87,27 +86,30 @@ func (p *proc) wanted() wanted {
 	return wanted{instance: p.rec.Instance, session: p.identity.PID, since: p.rec.Ticks, fifos: fifoInodes(p.r.o.Dir, p.rec.ID)}
 }
 
-// pidfd takes over a pidfd.
-func (p *proc) pidfd(fd int) error {
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return err
+// hold takes over a pidfd.
+func (p *proc) hold(fd int) {
+	p.pin.Lock()
+	p.fd = fd
+	p.pin.Unlock()
+}
+
+// use calls f with the pidfd while it cannot be closed; with none it fails.
+func (p *proc) use(f func(fd int) error) error {
+	p.pin.RLock()
+	defer p.pin.RUnlock()
+	if p.fd < 0 {
+		return os.ErrClosed
 	}
-	p.fd = os.NewFile(uintptr(fd), "pidfd")
-	var err error
-	if p.conn, err = p.fd.SyscallConn(); err != nil {
-		p.fd.Close()
-	}
-	return err
+	return f(p.fd)
 }
 
 // open opens the log files and the readers' sides of the FIFOs.
-func (p *proc) open(dir string) error {
+func (p *proc) open() error {
 	if err := p.openLogs(); err != nil {
 		return err
 	}
 	for i, name := range []string{Stdout, Stderr} {
-		s, err := p.openStream(name, fifoPath(dir, p.rec.ID, name), p.logs[min(i, len(p.logs)-1)])
+		s, err := p.openStream(name, p.logs[min(i, len(p.logs)-1)])
 		if err != nil {
 			return err
 		}
@@ -134,45 +136,49 @@ func (p *proc) openLogs() error {
 // close closes everything that was opened, in any state.
 func (p *proc) close() {
 	for _, s := range p.streams {
-		s.f.Close()
+		s.shut()
 	}
 	for _, l := range p.logs {
 		p.r.closeLog(l)
 	}
 	p.logs = nil
-	if p.fd != nil {
-		p.fd.Close()
+	p.pin.Lock()
+	defer p.pin.Unlock()
+	if p.fd >= 0 {
+		p.r.poll.remove(p.token, p.fd)
+		unix.Close(p.fd)
+		p.fd = -1
 	}
 }
 
-// wake makes the goroutines look whether the runner lets go.
-func (p *proc) wake() {
-	if p == nil {
-		return
-	}
-	p.fd.SetReadDeadline(time.Unix(1, 0))
+// watch makes the runner's poller call the process and its streams.
+func (p *proc) watch() error {
 	for _, s := range p.streams {
-		s.wake()
+		if err := s.watch(); err != nil {
+			return err
+		}
 	}
+	p.pin.Lock()
+	defer p.pin.Unlock()
+	var err error
+	p.token, err = p.r.poll.add(p.fd, p.over)
+	return err
 }
 
-// watch waits for the end of the process and of what is left of it.
-func (p *proc) watch() {
-	defer p.r.wg.Done()
-	x, err := p.await()
+// over is called when the leader has ended. It sees to what is left of the process;
+// when the runner lets go, that is the next one's.
+func (p *proc) over() {
+	x, err := p.collect()
 	if err == nil {
 		err = p.settle()
 	}
-	if err != nil { // the runner lets go: the process is the next one's
-		p.readers.Wait()
-		p.close()
+	if err != nil {
 		return
 	}
 	p.ending.Store(true)
 	for _, s := range p.streams {
-		s.wake()
+		s.drain()
 	}
-	p.readers.Wait()
 	p.finish(x)
 	p.r.gone(p)
 	close(p.done)
@@ -184,41 +190,27 @@ func (p *proc) finish(x exitRecord) {
 	p.exit = process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown, Time: x.Time, LastLines: p.tail.all()}
 }
 
-// await waits until the leader has ended and its exit is in the record. It fails
-// when the runner lets go.
-func (p *proc) await() (exitRecord, error) {
-	var ours, closing bool
-	for !ours && !closing {
-		err := p.conn.Read(func(fd uintptr) bool {
-			closing = p.r.closing()
-			ours = over(int(fd))
-			return ours || closing
-		})
-		closing = closing || p.r.closing()
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return exitRecord{}, fmt.Errorf("watch %s: %w", p, err)
-		}
-	}
-	if !ours {
-		return exitRecord{}, errClosed
-	}
+// collect returns how the leader ended, with that in the record. It fails when the
+// runner lets go.
+func (p *proc) collect() (exitRecord, error) {
 	var x exitRecord
 	var child bool
-	p.conn.Control(func(fd uintptr) { x, child = peekExit(int(fd)) })
+	p.use(func(fd int) error { x, child = peekExit(fd); return nil })
 	x.PID, x.Start, x.Time = p.identity.PID, p.identity.Start, p.r.o.Now()
 	if child {
 		// The record first: should this be the supervisor's last moment, the
 		// exit is either there or still to be collected by the reaper.
 		p.recordExit(x)
-		var status unix.WaitStatus
 		for {
-			if _, err := unix.Wait4(p.identity.PID, &status, 0, nil); err != unix.EINTR {
-				break
+			if _, err := unix.Wait4(p.identity.PID, nil, 0, nil); err != unix.EINTR {
+				return x, nil
 			}
 		}
-		return x, nil
 	}
 	x, told := p.awaitReaper()
+	if !told && p.r.closing() {
+		return x, errClosed
+	}
 	if !told {
 		x = exitRecord{PID: p.identity.PID, Start: p.identity.Start, Code: -1, Unknown: true, Time: p.r.o.Now()}
 		p.recordExit(x)

@@ -126,14 +126,3 @@ func pin(id identity) (int, stat, error) {
 	}
 	return fd, s, nil
 }
-
-// over reports whether the process of a pidfd has ended.
-func over(pidfd int) bool {
-	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(fds, 0)
-		if err != unix.EINTR {
-			return err == nil && n > 0
-		}
-	}
-}

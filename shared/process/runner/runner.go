@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,12 +48,17 @@ type Runner struct {
 	lines chan line     // to Run
 	quit  chan struct{} // closed when Run's context has ended
 	host  func() (host, error)
-	forks chan struct{} // as many forks at once as there are processors: each blocks a thread
-	scans scanner
-	lost  atomic.Int64
+	forks chan struct{} // taken by a fork: each blocks a thread
+	// movers is taken by a stream that moves bytes: each has a buffer.
+	movers chan struct{}
+	scans  scanner
+	lost   atomic.Int64
 
 	starts sync.WaitGroup // Start and Adopt calls that go on
 	wg     sync.WaitGroup // goroutines of processes
+
+	opening sync.Mutex
+	poll    *poller // set once, with opening, before a process is
 
 	mu     sync.Mutex
 	closed bool                // guarded by mu: nothing begins any more
@@ -83,7 +90,7 @@ func New(o Options) *Runner {
 		lines: make(chan line, 1024),
 		quit:  make(chan struct{}),
 		host:  sync.OnceValues(readHost),
-		forks: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		forks: make(chan struct{}, runtime.GOMAXPROCS(0)), movers: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		procs: map[string]*proc{},
 		ended: map[string]*proc{},
 		logs:  map[string]*logfile{},
@@ -93,42 +100,78 @@ func New(o Options) *Runner {
 // errClosed is what Start and Adopt return after Run.
 var errClosed = errors.New("the runner has ended")
 
-// Run hands lines to the Sink and removes rotated log files that are too old. When
-// ctx ends it lets go of the processes, joins their goroutines and returns nil.
+// Run watches the processes, hands their lines to the Sink and removes rotated log
+// files that are too old. What was started before it is watched from now on. When
+// ctx ends it lets go of the processes, joins what it began and returns nil.
 func (r *Runner) Run(ctx context.Context) error {
+	poll, err := r.poller()
+	if err != nil {
+		return err
+	}
+	polled := make(chan error, 1)
+	go func() { polled <- poll.run(func(f func()) { r.spawn(f) }) }()
 	hourly := time.NewTicker(time.Hour)
 	defer hourly.Stop()
-	for {
+	failed := false
+	for done := false; !done && !failed; {
 		select {
 		case l := <-r.lines:
 			r.sink(l)
-			continue
 		case <-hourly.C:
 			r.prune()
-			continue
+		case err = <-polled:
+			failed = true
 		case <-ctx.Done():
+			done = true
 		}
-		break
 	}
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	r.starts.Wait()
 	close(r.quit)
-	r.mu.Lock()
-	for _, p := range r.procs {
-		p.wake()
+	poll.stop()
+	if !failed {
+		err = <-polled
 	}
-	r.mu.Unlock()
 	r.wg.Wait()
+	r.mu.Lock()
+	left := slices.Collect(maps.Values(r.procs))
+	r.mu.Unlock()
+	for _, p := range left {
+		p.close()
+	}
+	poll.close()
 	for {
 		select {
 		case l := <-r.lines:
 			r.sink(l)
 		default:
-			return nil
+			return err
 		}
 	}
+}
+
+// poller returns the poller, which is made when it is first needed.
+func (r *Runner) poller() (*poller, error) {
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	var err error
+	if r.poll == nil {
+		r.poll, err = newPoller()
+	}
+	return r.poll, err
+}
+
+// spawn runs f in a goroutine that Run joins, unless Run lets go already.
+func (r *Runner) spawn(f func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.wg.Go(f)
+	return true
 }
 
 func (r *Runner) sink(l line) {
@@ -143,6 +186,9 @@ func (r *Runner) Lost() int64 { return r.lost.Load() }
 // reserve takes the place of id for a call of Start or Adopt, which ends it with
 // publish or release.
 func (r *Runner) reserve(id string) error {
+	if _, err := r.poller(); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -166,19 +212,18 @@ func (r *Runner) release(id string) {
 	r.starts.Done()
 }
 
-// publish makes p known and begins its goroutines.
-func (r *Runner) publish(p *proc) {
+// publish makes p known and has it watched. Where that fails p is still known: the
+// caller releases its id.
+func (r *Runner) publish(p *proc) error {
 	r.mu.Lock()
 	r.procs[p.rec.ID] = p
 	delete(r.ended, p.rec.ID)
 	r.mu.Unlock()
-	p.readers.Add(len(p.streams))
-	r.wg.Add(1 + len(p.streams))
-	for _, s := range p.streams {
-		go s.run()
+	err := p.watch()
+	if err == nil {
+		r.starts.Done()
 	}
-	go p.watch()
-	r.starts.Done()
+	return err
 }
 
 // live returns the process of id, nil if there is none.

@@ -220,7 +220,7 @@ const patience = 10 * time.Second
 // is certain while processes are in the group that the leader's pidfd stands for:
 // so long it is nobody else's.
 func (p *proc) of(members []member) []member {
-	certain := p.fd != nil && p.signalGroup(0) == nil
+	certain := p.signalGroup(0) == nil
 	return slices.DeleteFunc(members, func(m member) bool {
 		if m.numbered && !certain {
 			unix.Close(m.fd)

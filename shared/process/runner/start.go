@@ -54,7 +54,15 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 		Signal:  int(cmp.Or(c.StopSignal, syscall.SIGTERM)),
 		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note,
 	})
-	if err := p.start(c); err != nil {
+	err = p.start(c)
+	if err == nil {
+		if err = r.publish(p); err != nil {
+			p.signal(unix.SIGKILL)
+			unix.Wait4(p.identity.PID, nil, 0, nil)
+			err = &StartError{ID: c.ID, Path: c.Path, Err: err, Fix: "raise fs.epoll.max_user_watches"}
+		}
+	}
+	if err != nil {
 		p.close()
 		if err := r.discard(c.ID); err != nil {
 			r.o.Log.Warn("remove what a failed start made", "err", err)
@@ -66,7 +74,6 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 		}
 		return nil, diagnose(c, err)
 	}
-	r.publish(p)
 	return p, nil
 }
 
@@ -92,7 +99,7 @@ func (p *proc) start(c process.Command) error {
 		if err := makeFIFO(path); err != nil {
 			return &StartError{ID: c.ID, Path: path, Err: err, Fix: "make the directory writable"}
 		}
-		s, err := p.openStream(name, path, p.logs[min(i, len(p.logs)-1)])
+		s, err := p.openStream(name, p.logs[min(i, len(p.logs)-1)])
 		if err != nil {
 			return err
 		}
@@ -126,9 +133,7 @@ func (p *proc) start(c process.Command) error {
 	}
 	if err == nil {
 		p.identity = s.identity
-		err = p.pidfd(fd)
-	}
-	if err == nil {
+		p.hold(fd)
 		err = put(journal, entry{Started: &p.identity})
 	}
 	if err != nil { // it is our child and not reaped: the pid is its own

@@ -5,7 +5,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 
@@ -76,9 +75,6 @@ func (p *proc) kill() {
 // signal sends a signal to the process group. The pidfd pins the group's number,
 // so that no stranger is hit even when the leader has been reaped.
 func (p *proc) signal(s syscall.Signal) {
-	if p.fd == nil {
-		return // it ended before this runner saw it
-	}
 	if p.signalGroup(s) == unix.EINVAL { // before Linux 6.9
 		p.signalMembers(s)
 	}
@@ -92,15 +88,13 @@ func (p *proc) signalMembers(s syscall.Signal) {
 		}
 		unix.Close(m.fd)
 	}
-	p.conn.Control(func(fd uintptr) { unix.PidfdSendSignal(int(fd), s, nil, 0) })
+	p.use(func(fd int) error { return unix.PidfdSendSignal(fd, s, nil, 0) })
 }
 
 func (p *proc) signalGroup(s syscall.Signal) error {
-	err := os.ErrClosed
-	p.conn.Control(func(fd uintptr) {
-		err = unix.PidfdSendSignal(int(fd), s, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP)
+	return p.use(func(fd int) error {
+		return unix.PidfdSendSignal(fd, s, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP)
 	})
-	return err
 }
 
 // settle ends what a leader left behind: what is in its process group now, and
@@ -114,8 +108,7 @@ func (p *proc) settle() error {
 		asked, deadline = p.identity.PID, p.deadline
 	default:
 		if p.signalGroup(0) == unix.ESRCH {
-			p.r.wg.Add(1)
-			go p.sweep()
+			p.r.spawn(p.sweep)
 			return nil
 		}
 	}
@@ -131,7 +124,6 @@ func (p *proc) settle() error {
 // sweep ends descendants that changed their session. Many sweeps share one look
 // at /proc, and none delays the replacement of a process that crashed.
 func (p *proc) sweep() {
-	defer p.r.wg.Done()
 	pause := time.NewTimer(50 * time.Millisecond)
 	defer pause.Stop()
 	select {

@@ -3,11 +3,9 @@
 package runner
 
 import (
-	"errors"
 	"io"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,35 +13,37 @@ import (
 	"core.internal/shared/events"
 )
 
-// chunk is the size of a FIFO and of the buffers that readers borrow while
-// there is something to read.
+// chunk is the size of a FIFO and of the buffers that are borrowed while there is
+// something to read.
 const chunk = 64 << 10
+
+// turn is how many chunks a stream moves before others have their turn.
+const turn = 16
 
 var buffers = sync.Pool{New: func() any { return new([chunk]byte) }}
 
-// stream moves what a process writes from one FIFO to its log file and lines to
-// the Sink. All fields but f belong to run's goroutine once it goes.
+// stream moves what a process writes from one FIFO to its log file, and lines to
+// the Sink.
 type stream struct {
 	p    *proc
 	name string
-	f    *os.File
-	conn syscall.RawConn
 	log  *logfile
-	cut  cutter
-	err  error // what the last move ended with
+
+	mu    sync.Mutex
+	fd    int         // guarded by mu; -1 when closed
+	token pollToken   // guarded by mu
+	cut   cutter      // guarded by mu
+	due   *time.Timer // guarded by mu: set while dropped lines are to be told
 }
 
 // openStream opens the reader's side of a FIFO.
-func (p *proc) openStream(name, fifo string, log *logfile) (*stream, error) {
-	fd, err := unix.Open(fifo, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+func (p *proc) openStream(name string, log *logfile) (*stream, error) {
+	path := fifoPath(p.r.o.Dir, p.rec.ID, name)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: fifo, Err: err}
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	s := &stream{p: p, name: name, f: os.NewFile(uintptr(fd), fifo), log: log}
-	if s.conn, err = s.f.SyscallConn(); err != nil {
-		s.f.Close()
-		return nil, err
-	}
+	s := &stream{p: p, name: name, fd: fd, log: log}
 	s.cut = cutter{tail: &p.tail, rate: p.r.o.LineRate}
 	if p.r.o.Sink != nil {
 		s.cut.send = s.send
@@ -60,104 +60,125 @@ func (s *stream) send(l events.LogLine) bool {
 	}
 }
 
-// run reads until nobody can write any more, the process has ended, or the
-// runner lets go.
-func (s *stream) run() {
-	defer s.p.r.wg.Done()
-	defer s.p.readers.Done()
-	defer s.f.Close()
-	step := s.step
-	for {
-		if s.p.r.closing() {
-			return // the rest is the next supervisor's
-		}
-		if s.p.ending.Load() {
-			s.drain()
-			return
-		}
-		if err := s.conn.Read(step); errors.Is(err, os.ErrDeadlineExceeded) {
-			s.cut.flush(s.p.r.o.Now())
-			s.deadline()
-			continue
-		} else if err != nil {
-			s.p.r.o.Log.Error("read the output of a process", "id", s.p.rec.ID, "stream", s.name, "err", err)
-			return
-		}
-		switch s.err {
-		case nil:
-		case io.EOF:
-			s.cut.end(s.p.r.o.Now())
-			return
-		default:
-			s.p.r.o.Log.Error("move the output of a process to its log", "id", s.p.rec.ID, "stream", s.name, "file", s.log.path, "err", s.err)
-			return
-		}
-	}
+// watch begins to read when there is something.
+func (s *stream) watch() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	s.token, err = s.p.r.poll.add(s.fd, s.ready)
+	return err
 }
 
-// step moves what is there, but comes back now and then to see whether the
-// process has ended. It reports false where it is to be called again when there
-// is more.
-func (s *stream) step(fd uintptr) bool {
+// ready moves what is there, or as much of it as is fair. What is there when the
+// process has ended is drain's; when the runner lets go, the next supervisor's.
+func (s *stream) ready() {
+	r := s.p.r
+	select {
+	case r.movers <- struct{}{}:
+		defer func() { <-r.movers }()
+	case <-r.quit:
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	buf := buffers.Get().(*[chunk]byte)
 	defer buffers.Put(buf)
-	for range 16 {
-		if s.move(int(fd), buf[:]) != nil {
-			break
+	for range turn {
+		if s.fd < 0 || s.p.ending.Load() || r.closing() {
+			return
 		}
+		switch _, err := s.move(buf[:]); err {
+		case nil:
+			continue
+		case errEmpty:
+		case io.EOF: // nobody can write any more
+			s.cut.end(r.o.Now())
+			s.close()
+			return
+		default:
+			r.o.Log.Error("move the output of a process to its log", "id", s.p.rec.ID, "stream", s.name, "file", s.log.path, "err", err)
+			s.close()
+			return
+		}
+		break
 	}
-	if s.err == errEmpty {
-		s.err = nil
-		// Set before waiting, so that it counts for this wait. Its own wake-up
-		// is told from that of a process that ended by the flags.
-		s.deadline()
-		return s.p.ending.Load() || s.p.r.closing()
+	s.remind()
+	if err := r.poll.rearm(s.token, s.fd); err != nil {
+		r.o.Log.Error("watch the output of a process", "id", s.p.rec.ID, "stream", s.name, "err", err)
 	}
-	return true
 }
 
-func (s *stream) move(fd int, buf []byte) error {
+// move takes up to len(buf) bytes.
+func (s *stream) move(buf []byte) (int, error) {
 	now := s.p.r.o.Now()
-	var n int
-	if n, s.err = s.log.take(fd, buf, now); s.err == nil {
+	n, err := s.log.take(s.fd, buf, now)
+	if err == nil {
 		s.cut.feed(buf[:n], now)
 	}
-	return s.err
+	return n, err
 }
 
-// deadline wakes the reader when lines that were dropped should be told.
-func (s *stream) deadline() {
+// remind sees to it that lines which were dropped are told although nothing more
+// may be written.
+func (s *stream) remind() {
 	due := s.cut.due()
-	if due.IsZero() {
-		s.f.SetReadDeadline(time.Time{})
-	} else {
-		s.f.SetReadDeadline(time.Now().Add(max(0, due.Sub(s.p.r.o.Now()))))
+	if due.IsZero() || s.due != nil {
+		return
 	}
+	s.due = time.AfterFunc(max(0, due.Sub(s.p.r.o.Now())), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.due != nil {
+			s.due = nil
+			s.cut.flush(s.p.r.o.Now())
+			s.remind()
+		}
+	})
 }
 
-// drain moves what was written before it was called; somebody else may go on
-// writing for ever.
+// drain moves what was written before it was called, as somebody else may go on
+// writing for ever, and closes the stream.
 func (s *stream) drain() {
-	s.conn.Control(func(fd uintptr) {
-		waiting, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
-		if err != nil {
-			waiting = chunk
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return
+	}
+	defer s.close()
+	waiting, err := unix.IoctlGetInt(s.fd, unix.TIOCINQ)
+	if err != nil {
+		waiting = chunk
+	}
+	if waiting > 0 {
 		buf := buffers.Get().(*[chunk]byte)
 		defer buffers.Put(buf)
 		for waiting > 0 {
-			now := s.p.r.o.Now()
-			n, err := s.log.take(int(fd), buf[:min(waiting, chunk)], now)
+			n, err := s.move(buf[:min(waiting, chunk)])
 			if err != nil {
-				return
+				break
 			}
-			s.cut.feed(buf[:n], now)
 			waiting -= n
 		}
-	})
+	}
 	s.cut.end(s.p.r.o.Now())
 }
 
-// wake makes run look at the flags of its process. The flag is set first: see
-// step.
-func (s *stream) wake() { s.f.SetReadDeadline(time.Unix(1, 0)) }
+func (s *stream) shut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close()
+}
+
+// close needs mu.
+func (s *stream) close() {
+	if s.fd < 0 {
+		return
+	}
+	if s.due != nil {
+		s.due.Stop()
+		s.due = nil
+	}
+	s.p.r.poll.remove(s.token, s.fd)
+	unix.Close(s.fd)
+	s.fd = -1
+}

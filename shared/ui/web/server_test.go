@@ -99,6 +99,17 @@ func (c *console) state(e events.Entity, bodies ...events.Body) {
 	}
 }
 
+// shows waits until the page has a text: it follows the facts.
+func (c *console) shows(text string) {
+	c.t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if _, body := c.do("GET", "/", "", nil); strings.Contains(body, text) {
+			return
+		}
+	}
+	c.t.Fatalf("the page never shows %q", text)
+}
+
 // do sends a request; change may be nil.
 func (c *console) do(method, path, body string, change func(*http.Request)) (*http.Response, string) {
 	c.t.Helper()

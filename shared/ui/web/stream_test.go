@@ -206,6 +206,7 @@ func TestActions(t *testing.T) {
 	c := open(t)
 	c.login()
 	c.state("alpha", registered("Alpha"), events.ServiceDesired{Enabled: true, Running: true}, events.ServiceStarted{Instance: "i", PID: 1}, events.ServiceHealthy{Instance: "i"})
+	c.shows("Alpha")
 	ctx, cancel := context.WithCancel(context.Background())
 	conn := c.bus.Connect(events.Procd)
 	served := make(chan error, 1)
