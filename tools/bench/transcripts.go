@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"core.internal/shared/events"
 )
@@ -77,21 +78,17 @@ func (b *bench) transcript(ctx context.Context, launcher string) ([]string, erro
 
 // burn keeps every core busy until the returned function is called.
 func burn() func() {
-	stop := make(chan struct{})
+	var stop atomic.Bool
 	var wait sync.WaitGroup
 	for range runtime.NumCPU() {
 		wait.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !stop.Load() {
+				// busy on purpose
 			}
 		})
 	}
 	return func() {
-		close(stop)
+		stop.Store(true)
 		wait.Wait()
 	}
 }

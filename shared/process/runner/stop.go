@@ -14,6 +14,10 @@ import (
 // leftover is how long what a leader that ended by itself left behind has to end.
 const leftover = 2 * time.Second
 
+// sweepEvery is the rhythm in which descendants are looked for that outlived a
+// process which ended by itself.
+const sweepEvery = 250 * time.Millisecond
+
 // Stop implements [process.Process].
 func (p *proc) Stop(ctx context.Context) error {
 	p.stopping.Do(func() {
@@ -124,7 +128,9 @@ func (p *proc) settle() error {
 // sweep ends descendants that changed their session. Many sweeps share one look
 // at /proc, and none delays the replacement of a process that crashed.
 func (p *proc) sweep() {
-	pause := time.NewTimer(50 * time.Millisecond)
+	// All at the same moments, so that they share the look.
+	now := time.Now()
+	pause := time.NewTimer(now.Truncate(sweepEvery).Add(sweepEvery).Sub(now))
 	defer pause.Stop()
 	select {
 	case <-pause.C:

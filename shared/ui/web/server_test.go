@@ -36,7 +36,6 @@ type console struct {
 	http   *httptest.Server
 	client *http.Client
 	procd  *bus.Publisher
-	stop   func()
 }
 
 // open serves a console whose view has caught up.
