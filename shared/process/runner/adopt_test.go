@@ -168,6 +168,46 @@ func TestKilledSupervisorLosesNothing(t *testing.T) {
 	}
 }
 
+// The same with many children at once: none is lost, doubled or restarted.
+func TestKilledSupervisorOfMany(t *testing.T) {
+	subreaper(t)
+	const children, n = 40, 1000
+	dir, logs := t.TempDir(), t.TempDir()
+	var orders []string
+	for i := range children {
+		orders = append(orders, fmt.Sprintf("start:s%d:pace:%d", i, n))
+	}
+	s := supervise(t, dir, logs, orders...)
+	eventually(t, "some output of all", func() bool {
+		return len(Tail(filepath.Join(logs, fmt.Sprintf("s%d.log", children-1)), 20)) == 20
+	})
+	s.kill()
+	b := startIn(t, dir, logs, nil)
+	ids, err := b.Recorded()
+	if err != nil || len(ids) != children {
+		t.Fatalf("recorded %d: %v", len(ids), err)
+	}
+	began := time.Now()
+	var ps []process.Process
+	for _, id := range ids {
+		p := b.adopt(id)
+		if p == nil {
+			p = b.Ended(id)
+		}
+		if p == nil || p.PID() != s.pids[id] {
+			t.Fatalf("adopted %v, want pid %d", p, s.pids[id])
+		}
+		ps = append(ps, p)
+	}
+	t.Logf("%d adopted in %v", len(ps), time.Since(began))
+	for i, p := range ps {
+		if x := wait(t, p); !x.OK() {
+			t.Errorf("exit of %s: %+v", ids[i], x)
+		}
+		checkCounted(t, b.log(ids[i]), n)
+	}
+}
+
 func checkCounted(t *testing.T, log string, n int) {
 	t.Helper()
 	i := 0

@@ -1,39 +1,75 @@
 // Package runner runs operating-system processes and finds those that an
-// earlier runner left. It implements [process.Runner].
+// earlier runner left. It implements [process.Runner] and [process.Finder].
 //
 // # Usage
 //
 //	r := runner.New(runner.Options{Dir: layout.Run(), Sink: publish})
-//	p, err := r.Start(ctx, command)
+//	go r.Run(ctx) // until ctx ends; processes run on without it
+//	p, err := r.Adopt(ctx, "alpha")
+//	if p == nil && err == nil {
+//		p, err = r.Start(ctx, command)
+//	}
 //	<-p.Done()
 //	exit := p.Exit()
+//
+// When Run's context ends the runner lets go of its processes and the next runner
+// on the same directory adopts them. Whoever wants them gone calls Stop first.
 //
 // # A process outlives its runner
 //
 // Every process leads a session of its own. Its stdout and stderr are FIFOs
 // that it has open for reading and writing, so a missing reader makes it wait
-// and never kills it; the next reader gets the very next byte. A record in
-// Options.Dir tells pid, start time and boot id, so [Runner.Adopt] takes a
-// process back and never a stranger that has its pid. The record is written as
-// an intent before the fork; a process whose runner died in between is found by
-// the CORE_INSTANCE in its environment. How an adopted process ended is known
-// only to its new parent: a [Reaper] in the launcher reaps it, and
-// [Runner.Reaped] tells the runner.
+// and never kills it; the next reader gets the very next byte. Bytes go from the
+// FIFO to the log file with splice(2) before anyone looks at them: a runner killed
+// at any moment loses none and repeats none.
+//
+// Options.Dir has a record for each id, a journal of JSON lines: the intent before
+// the fork, pid and start time after it, each adoption, the exit. Pid, start time
+// and boot id together are a process, and signals go through a pidfd opened before
+// they were compared, so [Runner.Adopt] takes a process back and never a stranger
+// that has its pid. A process whose runner died between intent and pid is found by
+// the CORE_INSTANCE in its environment, or by the FIFOs it has open. The record of
+// an ended instance stays until the id is started again, stopped or forgotten, so
+// that an exit is not lost with the supervisor: see [Runner.Ended].
+//
+// How an adopted process ended is known only to its new parent. A [Reaper] in the
+// launcher reaps it and writes the exit into the record, where the runner finds it;
+// where they share no directory, [Runner.Reaped] tells it. The Reaper also keeps
+// FIFOs open, so that the last words of a process which ends while nobody
+// supervises it are there for the next runner.
+//
+// # What is gone
+//
+// Done is closed when the leader has ended, nothing of its process group is left,
+// and what it wrote is on disk. Descendants that changed their session are found
+// by CORE_INSTANCE or the FIFOs they hold: Stop waits for them too, and after an
+// end that nobody asked for they are ended in the background. An instance's name
+// must therefore be new with every start.
 //
 // # Output
 //
 // Bytes go to the log file first, verbatim, and then line by line to the Sink.
-// Files are rotated by size and kept for the command's Retention. A full disk
-// costs output, which is counted in the log, and never blocks the child.
+// Files are rotated between lines by size, carry the time in their names, and are
+// kept for the command's Retention. Lines for the Sink are cut at 16 KiB and
+// limited per second and stream; what did not travel is counted in the Dropped of
+// the next that does, which the last one always is. A slow Sink drops lines and
+// never delays the child. A full disk costs output, which is counted and logged,
+// still goes to the Sink, and never blocks the child.
 //
 // # Concurrency
 //
-// A Runner and its processes may be used by several goroutines. There is no
-// thread and no goroutine with a buffer for an idle process: pidfds and FIFOs
-// wait in the network poller.
+// A Runner and its processes may be used by several goroutines. Run waits for all
+// processes and streams in one goroutine and begins another only where there is
+// something to do; it joins them before it returns. What was started before Run is
+// watched from then on.
+//
+// # Testing
+//
+// The tests run real processes: the test binary executes itself.
 //
 // # Sources
 //
-// pidfd_open(2), pidfd_send_signal(2), fifo(7), proc(5), prctl(2)
-// PR_SET_CHILD_SUBREAPER. Linux only.
+// pidfd_open(2), pidfd_send_signal(2), fifo(7), splice(2), proc(5), epoll(7),
+// prctl(2) PR_SET_CHILD_SUBREAPER. Linux 5.4 or later only; process groups are
+// signalled as one from Linux 6.9, member by member before.
 package runner

@@ -121,6 +121,15 @@ var programs = map[string]func(args []string){
 			fmt.Println("line", i)
 		}
 	},
+	// pace writes numbered lines steadily.
+	"pace": func(args []string) {
+		n, _ := strconv.Atoi(args[0])
+		tick := time.NewTicker(time.Millisecond)
+		for i := range n {
+			<-tick.C
+			fmt.Println("line", i)
+		}
+	},
 	"env": func(args []string) {
 		for _, v := range os.Environ() {
 			fmt.Println(v)
