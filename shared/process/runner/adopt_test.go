@@ -41,7 +41,7 @@ func superviseUntilKilled(args []string) {
 			path, _ := os.Executable()
 			p, err = r.Start(context.Background(), process.Command{
 				ID: id, Instance: fmt.Sprintf("s%d-%s", os.Getpid(), id), Path: path, Args: f[3:],
-				Env: []string{programVar + "=" + f[2]}, Stdout: filepath.Join(args[1], id+".log"), Note: "note of " + id,
+				Env: environment(f[2]), Stdout: filepath.Join(args[1], id+".log"), Note: "note of " + id,
 			})
 		}
 		if err != nil || p == nil {

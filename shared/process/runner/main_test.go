@@ -219,9 +219,15 @@ var instances atomic.Int64
 func (b *bench) command(id, program string, args ...string) process.Command {
 	return process.Command{
 		ID: id, Instance: fmt.Sprintf("i%d-%d", os.Getpid(), instances.Add(1)),
-		Path: self(b.t), Args: args, Env: []string{programVar + "=" + program}, Dir: b.t.TempDir(),
+		Path: self(b.t), Args: args, Env: environment(program), Dir: b.t.TempDir(),
 		Stdout: filepath.Join(b.logs, id+".log"), StopTimeout: 5 * time.Second,
 	}
+}
+
+// environment makes the test binary a program that ends at once, which the race
+// detector would not let it.
+func environment(program string) []string {
+	return []string{programVar + "=" + program, "GORACE=atexit_sleep_ms=0"}
 }
 
 func self(t testing.TB) string {

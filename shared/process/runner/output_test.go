@@ -227,7 +227,7 @@ func TestFullDisk(t *testing.T) {
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
 	var logged syncBuffer
 	b := startIn(t, t.TempDir(), dir, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&logged, nil)) })
-	const n = 100_000
+	const n = 60_000
 	x := wait(t, b.run("one", "count", fmt.Sprint(n)))
 	if !x.OK() || x.LastLines[keptLines-1] != fmt.Sprint("line ", n-1) {
 		t.Errorf("exit %+v", x)

@@ -60,7 +60,7 @@ func TestEnvironment(t *testing.T) {
 	c.Env = append(c.Env, "A=1", instanceVar+"=forged")
 	c.Stderr = filepath.Join(b.logs, "one.err")
 	wait(t, b.start(c))
-	want := fmt.Sprintf("%s=%s\n%s=env\nA=1\nwd %s\nstdin 0 <nil>\n", instanceVar, c.Instance, programVar, c.Dir)
+	want := fmt.Sprintf("%s=%s\n%s=env\nGORACE=atexit_sleep_ms=0\nA=1\nwd %s\nstdin 0 <nil>\n", instanceVar, c.Instance, programVar, c.Dir)
 	if got := b.log("one"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
