@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -210,11 +211,17 @@ func (n *Node) resolveAddresses() error {
 			}
 			continue
 		}
+		if host, port, err := net.SplitHostPort(*a.address); err == nil && port == "0" {
+			n, err := ports.Free("tcp")
+			if err != nil {
+				return err
+			}
+			*a.address = net.JoinHostPort(host, strconv.Itoa(n))
+		}
 		l, err := net.Listen("tcp", *a.address)
 		if err != nil {
 			return portError(a.setting, *a.address, err)
 		}
-		*a.address = l.Addr().String()
 		l.Close()
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"core.internal/shared/cli/render"
@@ -44,7 +45,9 @@ type request struct {
 func (c *call) act(ctx context.Context, s *session, a ui.Action) error {
 	known := s.view.State().Services
 	var unknown []error
-	for _, name := range c.args {
+	// Asked twice about one service, the first request would lose to the second.
+	services := slices.Compact(slices.Sorted(slices.Values(c.args)))
+	for _, name := range services {
 		if _, ok := known[events.Entity(name)]; !ok {
 			unknown = append(unknown, unknownEntity("service", name, names(known)))
 		}
@@ -55,7 +58,7 @@ func (c *call) act(ctx context.Context, s *session, a ui.Action) error {
 	limit, cancel := context.WithTimeout(ctx, value[time.Duration](c, "timeout"))
 	defer cancel()
 	var requests []request
-	for _, name := range c.args {
+	for _, name := range services {
 		to, body := a.Request(ui.Target{Node: s.node, Entity: events.Entity(name)})
 		sent := time.Now()
 		id, err := s.Send(limit, to, body)

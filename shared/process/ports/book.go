@@ -102,7 +102,7 @@ func (b *Book) Take(owner, network string, port, kept int) (int, error) {
 		return kept, nil
 	}
 	for range 100 {
-		n, err := bind(network, 0)
+		n, err := Free(network)
 		if err != nil {
 			return 0, err
 		}
