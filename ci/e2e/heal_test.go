@@ -10,12 +10,13 @@ import (
 	"testing"
 
 	"core.internal/shared/events"
+	"core.internal/shared/harness"
 )
 
 // pidOf finds the running daemon of a node by its binary and root.
 func pidOf(t *testing.T, root string, daemon events.Source) int {
 	t.Helper()
-	for _, p := range processesOf(root) {
+	for _, p := range harness.Processes(root) {
 		pid, command, _ := strings.Cut(p, " ")
 		if filepath.Base(strings.Fields(command)[0]) == string(daemon) {
 			n, err := strconv.Atoi(pid)
@@ -121,16 +122,13 @@ func TestPortHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &binaries{t: t, launcher: launcher, root: t.TempDir()}
-	workspace := filepath.Dir(filepath.Dir(filepath.Dir(launcher)))
-	if err := os.Symlink(filepath.Join(workspace, ".core", "bin"), filepath.Join(b.root, "bin")); err != nil {
-		t.Fatal(err)
-	}
+	harness.ShareBinaries(t, filepath.Dir(filepath.Dir(filepath.Dir(launcher))), b.root)
 	address := busy(t)
 	_, errs, code := b.run("up", "--edge.listen", address, "--bus.listen", "127.0.0.1:0")
 	if code != 1 || !strings.Contains(errs, "pid "+strconv.Itoa(os.Getpid())) {
 		t.Errorf("up with a held port: exit %d\n%s", code, errs)
 	}
-	if left := processesOf(b.root); len(left) > 0 {
+	if left := harness.Processes(b.root); len(left) > 0 {
 		t.Errorf("left half-started: %v", left)
 	}
 }

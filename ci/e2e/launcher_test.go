@@ -12,13 +12,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"core.internal/shared/dep"
+	"core.internal/shared/harness"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
 )
@@ -41,27 +41,10 @@ type binaries struct {
 	launcher string
 	root     string
 	cmd      *exec.Cmd
-	stderr   lockedBuffer
+	stderr   harness.Buffer
 	edge     string
 	done     chan error
 	ended    bool // done was received from
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // up runs `launcher up` on a fresh root and waits until it says that all is up.
@@ -73,10 +56,7 @@ func up(t *testing.T, args ...string) *binaries {
 	}
 	root := t.TempDir()
 	workspace, _ := dep.FindWorkspace(".")
-	bin := filepath.Join(workspace, ".core", "bin")
-	if err := os.Symlink(bin, filepath.Join(root, "bin")); err != nil {
-		t.Fatal(err)
-	}
+	harness.ShareBinaries(t, workspace, root)
 	b := &binaries{t: t, launcher: launcher, root: root}
 	b.start(args...)
 	return b
@@ -137,23 +117,9 @@ func (b *binaries) down() {
 			_ = b.cmd.Process.Kill()
 		}
 	}
-	for _, left := range processesOf(b.root) {
+	for _, left := range harness.Processes(b.root) {
 		b.t.Errorf("left behind: %s", left)
 	}
-}
-
-// processesOf lists the processes whose environment names a node's root.
-func processesOf(root string) []string {
-	files, _ := filepath.Glob("/proc/[0-9]*/environ")
-	var left []string
-	for _, f := range files {
-		environ, err := os.ReadFile(f)
-		if err == nil && strings.Contains(string(environ), root) {
-			command, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline"))
-			left = append(left, filepath.Base(filepath.Dir(f))+" "+strings.ReplaceAll(string(command), "\x00", " "))
-		}
-	}
-	return left
 }
 
 // run runs one launcher command against the node.

@@ -47,18 +47,18 @@ func (n *Node) graph() []stage {
 func (n *Node) bringUp(ctx context.Context, stages []stage) (int, error) {
 	for i, s := range stages {
 		began := time.Now()
-		n.state(s, i, events.StageStarting{Index: i + 1})
+		n.state(s, events.StageStarting{Index: i + 1})
 		n.tell(Event{State: Starting}, stages, i)
 		err := n.within(ctx, s, s.up)
 		took := time.Since(began)
 		if err != nil {
 			failure := n.failure(s, err)
-			n.state(s, i, events.StageFailed{Index: i + 1, Reason: failure.Err.Error(), Fix: failure.Fix, LastLines: failure.LastLines})
+			n.state(s, events.StageFailed{Index: i + 1, Reason: failure.Err.Error(), Fix: failure.Fix, LastLines: failure.LastLines})
 			n.tell(Event{State: Failed, Took: took, Err: failure}, stages, i)
 			return i + 1, failure
 		}
 		n.summary.Stages = append(n.summary.Stages, StageTime{s.name, took})
-		n.state(s, i, events.StageReady{Index: i + 1, TookMS: milliseconds(took)})
+		n.state(s, events.StageReady{Index: i + 1, TookMS: milliseconds(took)})
 		n.tell(Event{State: Ready, Took: took}, stages, i)
 	}
 	// Who is told that the node is up sees that in its state.
@@ -73,7 +73,7 @@ func (n *Node) takeDown(ctx context.Context, stages []stage, asked *bus.Command)
 	for i := len(stages) - 1; i >= 0; i-- {
 		s := stages[i]
 		began := time.Now()
-		n.state(s, i, events.StageStopping{Index: i + 1})
+		n.state(s, events.StageStopping{Index: i + 1})
 		n.tell(Event{State: Stopping}, stages, i)
 		if s.name == "bus" && asked != nil {
 			// The last moment at which the outcome can be stated.
@@ -85,7 +85,7 @@ func (n *Node) takeDown(ctx context.Context, stages []stage, asked *bus.Command)
 			}
 		}
 		took := time.Since(began)
-		n.state(s, i, events.StageStopped{Index: i + 1, TookMS: milliseconds(took)})
+		n.state(s, events.StageStopped{Index: i + 1, TookMS: milliseconds(took)})
 		n.tell(Event{State: Stopped, Took: took}, stages, i)
 	}
 	return errors.Join(errs...)
@@ -106,7 +106,7 @@ func (n *Node) within(ctx context.Context, s stage, up func(context.Context) err
 	return err
 }
 
-func (n *Node) state(s stage, _ int, body events.Body) {
+func (n *Node) state(s stage, body events.Body) {
 	n.facts.State(events.Entity(s.name), body, n.boot)
 }
 

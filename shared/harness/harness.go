@@ -55,7 +55,7 @@ type Node struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // of boot, valid once done is closed
-	log    *buffer
+	log    *Buffer
 
 	mu     sync.Mutex
 	client *bus.Conn // the operator's; guarded by mu
@@ -69,7 +69,7 @@ func Start(t testing.TB, o Options) *Node {
 		t.Fatal("harness: not inside the workspace")
 	}
 	root := t.TempDir()
-	shareBinaries(t, workspace, root)
+	ShareBinaries(t, workspace, root)
 	c := config.Default()
 	c.Name, c.Root = "test", root
 	c.Profiles = slices.Clone(o.Profiles)
@@ -83,7 +83,7 @@ func Start(t testing.TB, o Options) *Node {
 	if o.Config != nil {
 		o.Config(&c)
 	}
-	n := &Node{Config: c, Layout: c.Layout(), t: t, done: make(chan struct{}), log: &buffer{}}
+	n := &Node{Config: c, Layout: c.Layout(), t: t, done: make(chan struct{}), log: &Buffer{}}
 	options := boot.Options{
 		Config: c, Environ: os.Environ(), Workspace: workspace,
 		Log: slog.New(slog.NewTextHandler(n.log, nil)),
@@ -111,8 +111,9 @@ func Start(t testing.TB, o Options) *Node {
 	return n
 }
 
-// shareBinaries lets every node of the workspace's tests use what one built.
-func shareBinaries(t testing.TB, workspace, root string) {
+// ShareBinaries lets every node of the workspace's tests use what one built: the
+// root has the workspace's own directory of binaries, which is returned.
+func ShareBinaries(t testing.TB, workspace, root string) string {
 	t.Helper()
 	bin := filepath.Join(workspace, config.DefaultRoot, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
@@ -121,6 +122,7 @@ func shareBinaries(t testing.TB, workspace, root string) {
 	if err := os.Symlink(bin, filepath.Join(root, "bin")); err != nil {
 		t.Fatal(err)
 	}
+	return bin
 }
 
 func writeSpecs(t testing.TB, specs map[string]string) string {
@@ -174,7 +176,7 @@ func (n *Node) stop() {
 	if err := n.Stop(); err != nil && !errors.As(err, new(*boot.StageError)) {
 		n.t.Errorf("harness: take the node down: %v\n%s", err, n.log)
 	}
-	for _, left := range leftovers(n.Layout.Dir) {
+	for _, left := range Processes(n.Layout.Dir) {
 		n.t.Errorf("harness: left behind: %s", left)
 	}
 	if n.t.Failed() {
@@ -182,8 +184,9 @@ func (n *Node) stop() {
 	}
 }
 
-// leftovers lists the processes that still belong to a node directory.
-func leftovers(dir string) []string {
+// Processes lists the processes, but this one, whose environment names a
+// directory, as "<pid> <command>": those of a node's directory or root.
+func Processes(dir string) []string {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	var left []string
 	for _, f := range files {
@@ -193,7 +196,7 @@ func leftovers(dir string) []string {
 		}
 		command, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline"))
 		if pid := filepath.Base(filepath.Dir(f)); pid != fmt.Sprint(os.Getpid()) && len(command) > 0 {
-			left = append(left, fmt.Sprintf("pid %s: %s", pid, strings.ReplaceAll(string(command), "\x00", " ")))
+			left = append(left, fmt.Sprintf("%s %s", pid, strings.ReplaceAll(string(command), "\x00", " ")))
 		}
 	}
 	return left
@@ -202,21 +205,21 @@ func leftovers(dir string) []string {
 // Log is what the node's launcher and in-process daemons have logged so far.
 func (n *Node) Log() string { return n.log.String() }
 
-// buffer is a log that several goroutines write.
-type buffer struct {
+// Buffer keeps what several goroutines write.
+type Buffer struct {
 	mu sync.Mutex
 	b  strings.Builder
 }
 
-var _ io.Writer = (*buffer)(nil)
+var _ io.Writer = (*Buffer)(nil)
 
-func (b *buffer) Write(p []byte) (int, error) {
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
 }
 
-func (b *buffer) String() string {
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
