@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"core.internal/shared/config"
 	"core.internal/shared/events"
 )
 
@@ -61,7 +61,8 @@ func Mint(dir string, s events.Source) error {
 	if old, err := os.ReadFile(PublicFile(dir, s)); err == nil && string(bytes.TrimSpace(old)) == public {
 		return nil
 	}
-	if err := renameio.WriteFile(PublicFile(dir, s), []byte(public+"\n"), 0o644); err != nil {
+	// It follows from the seed, which is safe on the disk: no need to wait for it.
+	if err := config.Replace(PublicFile(dir, s), []byte(public+"\n"), 0o644); err != nil {
 		return fail(err)
 	}
 	return nil

@@ -40,22 +40,34 @@ func (l *factLog) Append(ctx context.Context, e events.Envelope, last uint64) (u
 // append asks once. A conflict may be about the very fact, stored by an attempt
 // whose acknowledgement was lost.
 func (l *factLog) append(ctx context.Context, e events.Envelope, data []byte, last uint64) (uint64, error) {
-	scope := events.EntityFacts(e.Node, e.Source, e.Entity)
-	options := []jetstream.PublishOpt{jetstream.WithMsgID(string(e.ID)), jetstream.WithRetryAttempts(0)}
-	m := &nats.Msg{Subject: string(e.Subject()), Data: data, Header: nats.Header{}}
-	if last != events.AnySequence {
-		options = append(options, jetstream.WithExpectLastSequenceForSubject(last, string(scope)))
-	}
+	m, options := message(e, data, last)
 	ack, err := l.c.JS.PublishMsg(ctx, m, options...)
 	if err != nil {
-		var api *jetstream.APIError
-		if errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == wrongLastSequence) {
+		if wrongSequence(err) {
+			scope := events.EntityFacts(e.Node, e.Source, e.Entity)
 			got, _ := l.Last(ctx, scope)
 			return 0, &events.ConflictError{Subject: scope, Want: last, Got: got}
 		}
 		return 0, fmt.Errorf("append %s to %s: %w", e.ID, m.Subject, err)
 	}
 	return ack.Sequence, nil
+}
+
+// message is an envelope as it is published where last is the entity's last fact.
+func message(e events.Envelope, data []byte, last uint64) (*nats.Msg, []jetstream.PublishOpt) {
+	options := []jetstream.PublishOpt{jetstream.WithMsgID(string(e.ID)), jetstream.WithRetryAttempts(0)}
+	if last != events.AnySequence {
+		scope := events.EntityFacts(e.Node, e.Source, e.Entity)
+		options = append(options, jetstream.WithExpectLastSequenceForSubject(last, string(scope)))
+	}
+	return &nats.Msg{Subject: string(e.Subject()), Data: data, Header: nats.Header{}}, options
+}
+
+// wrongSequence reports whether an append failed because the log is not where it
+// was expected to be.
+func wrongSequence(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == wrongLastSequence)
 }
 
 // wrongLastSequence is what a cluster answers instead of the code above.

@@ -24,9 +24,10 @@ type PublisherOptions struct {
 	OnConflict func(*events.ConflictError)
 }
 
-// Publisher is the ordered outbox of one source. Facts may be stated before
-// there is a connection and while the bus is away; they reach the log in the
-// order in which they were stated, each once.
+// Publisher is the ordered outbox of one source. Facts may be stated before there
+// is a connection and while the bus is away. Each reaches the log once, those of
+// one entity in the order in which they were stated; so do those of different
+// entities, unless the connection is lost while they are on their way.
 type Publisher struct {
 	o PublisherOptions
 
@@ -42,6 +43,7 @@ type Publisher struct {
 	retained retained
 	life     time.Time // creation time of the stream that the others speak of
 	whole    bool      // that stream has what is retained
+	fresh    bool      // it had nothing of this source: what last does not know is 0
 	seen     uint64    // the highest sequence acknowledged there
 }
 
@@ -116,25 +118,15 @@ func (p *Publisher) Flush(ctx context.Context) error {
 	}
 }
 
-// head returns the oldest fact, waiting for one.
-func (p *Publisher) head(ctx context.Context) (fact, error) {
-	for {
-		p.mu.Lock()
-		var f fact
-		any, more := len(p.queue) > 0, p.more
-		if any {
-			f = p.queue[0]
-		}
-		p.mu.Unlock()
-		if any {
-			return f, nil
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return fact{}, context.Cause(ctx)
-		}
+// waiting returns the i-th fact of the queue, or a channel that is closed when
+// the queue has grown.
+func (p *Publisher) waiting(i int) (fact, bool, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i < len(p.queue) {
+		return p.queue[i], true, p.more
 	}
+	return fact{}, false, p.more
 }
 
 // done takes the oldest fact off the queue.
@@ -186,17 +178,10 @@ func (p *Publisher) run(ctx context.Context, c *Conn) error {
 	if err := p.check(ctx, c, log); err != nil {
 		return err
 	}
-	for {
-		f, err := p.head(ctx)
-		if err != nil {
-			return err
-		}
-		if err := p.send(ctx, c, log, f); err != nil {
-			return err
-		}
+	return p.deliver(ctx, c, log, outbox{at: p.waiting, landed: func(f fact) {
 		p.retained.keep(f)
 		p.done()
-	}
+	}})
 }
 
 // check repeats what the node's state rests on to a stream that lost it.
@@ -208,73 +193,31 @@ func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
 	info := stream.CachedInfo()
 	if !p.life.Equal(info.Created) || info.State.LastSeq < p.seen {
 		clear(p.last)
-		p.life, p.whole, p.seen = info.Created, false, 0
+		p.life, p.whole, p.fresh, p.seen = info.Created, false, false, 0
 	}
 	if p.whole {
 		return nil
 	}
+	last, err := log.Last(ctx, events.SourceFacts(p.o.Node, p.o.Source))
+	if err != nil {
+		return err
+	}
+	p.fresh = last == 0
 	facts := p.retained.inOrder()
 	if len(facts) > 0 {
 		p.o.Log.Info("the bus lost its memory: repeating what the state rests on", "facts", len(facts))
 	}
-	for _, f := range facts {
-		if err := p.send(ctx, c, log, f); err != nil {
-			return err
-		}
-	}
-	p.whole = true
-	return nil
-}
-
-// send appends one fact, at whatever the log says is the last of its entity
-// where another writer of this source interfered.
-func (p *Publisher) send(ctx context.Context, c *Conn, log *factLog, f fact) error {
-	e := f.envelope
-	scope := events.EntityFacts(e.Node, e.Source, e.Entity)
-	last, known := p.last[e.Entity]
-	if !known {
-		var err error
-		if last, err = log.Last(ctx, scope); err != nil {
-			return err
-		}
-	}
-	for {
-		actx, cancel := context.WithTimeout(ctx, requestTimeout)
-		seq, err := log.append(actx, e, f.data, last)
-		cancel()
-		var conflict *events.ConflictError
-		if errors.As(err, &conflict) {
-			got, id, lerr := log.last(ctx, scope)
-			if lerr != nil {
-				return lerr
+	err = p.deliver(ctx, c, log, outbox{
+		at: func(i int) (fact, bool, <-chan struct{}) {
+			if i < len(facts) {
+				return facts[i], true, nil
 			}
-			if id == e.ID {
-				seq, err = got, nil // stored by an attempt that was not acknowledged
-			} else {
-				if err := p.same(ctx, c); err != nil {
-					return err
-				}
-				conflict.Got = got
-				p.o.Log.Error("another writer states facts as this source: is a second one running?", "error", conflict)
-				if p.o.OnConflict != nil {
-					p.o.OnConflict(conflict)
-				}
-				last = got
-				continue
-			}
-		}
-		if err != nil {
-			delete(p.last, e.Entity)
-			return err
-		}
-		if seq > last && seq <= p.seen {
-			return errors.New("the stream's sequence went back") // and is looked at again
-		}
-		// A repeated fact that was still there answers with its old sequence.
-		p.last[e.Entity] = max(last, seq)
-		p.seen = max(p.seen, seq)
-		return nil
-	}
+			return fact{}, false, nil
+		},
+		landed: func(fact) { facts = facts[1:] },
+	})
+	p.whole = err == nil
+	return err
 }
 
 // same fails where the stream is another one than the one checked.

@@ -232,6 +232,51 @@ func TestPublisherConflict(t *testing.T) {
 	}
 }
 
+// TestPublisherConflictAmongMany: a fact that another writer came before does not
+// hold up, lose or double the others on their way with it.
+func TestPublisherConflictAmongMany(t *testing.T) {
+	b := start(t, "memory", events.Procd)
+	c := b.connect(events.Procd)
+	conflicts := make(chan *events.ConflictError, 10)
+	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd, OnConflict: func(e *events.ConflictError) { conflicts <- e }})
+	stop := running(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	entities := []events.Entity{"a", "b", "c", "d", "e"}
+	for _, e := range entities {
+		p.State(e, events.ServiceStarting{Instance: "1"}, "")
+	}
+	flush(t, p)
+	second := b.publisher(c, events.Procd)
+	second.State("b", events.ServiceStopped{}, "")
+	second.State("d", events.ServiceStopped{}, "")
+	flush(t, second)
+	for _, e := range entities {
+		p.State(e, events.ServiceStarted{Instance: "1"}, "")
+		p.State(e, events.ServiceHealthy{Instance: "1"}, "")
+	}
+	flush(t, p)
+	stop()
+	close(conflicts)
+	if len(conflicts) != 2 {
+		t.Errorf("%d conflicts, want 2", len(conflicts))
+	}
+	got := facts(t, c)
+	for _, e := range entities {
+		want := []string{"starting", "started", "healthy"}
+		if e == "b" || e == "d" {
+			want = slices.Insert(want, 1, "stopped")
+		}
+		var of []string
+		for _, f := range got {
+			if rest, ok := strings.CutPrefix(f, "procd."+string(e)+" service."); ok {
+				of = append(of, rest)
+			}
+		}
+		if !slices.Equal(of, want) {
+			t.Errorf("%s: %v, want %v", e, of, want)
+		}
+	}
+}
+
 // TestPublisherAmbiguous: an append whose acknowledgement was lost is recognised
 // in the log, also when the server has forgotten the id.
 func TestPublisherAmbiguous(t *testing.T) {

@@ -24,12 +24,11 @@
 //
 // A site that Caddy rejects is refused; the others are served.
 //
-// # Why all standard modules
+// # Modules
 //
-// Measured on two cores with Caddy 2.11.9, from start to the first answer: all of
-// modules/standard 31 ms, 52 MB resident, 82 MB on disk; only the modules that an
-// edge needs 31 ms, 50 MB and 79 MB; those without templates the same. What costs
-// time before main, syntax highlighting and root certificates, is linked by each.
+// The modules are those of a stock Caddy but for four: see standard.go. With Caddy
+// 2.11.9 on two cores that takes the time before main from 42 ms of CPU to 28, and
+// the binary from 85 MB to 76.
 //
 // # Concurrency
 //

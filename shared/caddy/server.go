@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	// The modules of a stock Caddy; see the package's documentation.
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"core.internal/shared/caddy/site"
 	"core.internal/shared/events"

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
-
-	"github.com/google/renameio/v2"
 )
 
 // NodeFileVersion is the version of [NodeFile].
@@ -41,13 +40,14 @@ func ReadNodeFile(l Layout) (NodeFile, error) {
 	return f, nil
 }
 
-// WriteNodeFile replaces the file at once.
+// WriteNodeFile replaces the file at once. It is not forced to the disk: what it
+// says does not outlive a loss of power.
 func WriteNodeFile(l Layout, f NodeFile) error {
 	b, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(l.NodeFile(), append(b, '\n'), 0o600)
+	return Replace(l.NodeFile(), append(b, '\n'), 0o600)
 }
 
 // RemoveNodeFile removes the file, if it is there.
@@ -56,4 +56,20 @@ func RemoveNodeFile(l Layout) error {
 		return err
 	}
 	return nil
+}
+
+// Replace writes a file so that whoever reads it gets the old content or the new
+// one. It does not wait for the disk: after a loss of power the file may be the
+// old one, or empty.
+func Replace(file string, data []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
 }
