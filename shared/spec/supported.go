@@ -1,0 +1,72 @@
+package spec
+
+import (
+	"reflect"
+	"regexp"
+	"slices"
+)
+
+// notYet are the members that no part of the platform honours yet. A row with
+// values is about these alone. Who makes one work removes its row.
+var notYet = []struct {
+	field  string // [] stands for any element
+	values []string
+}{
+	{"process.type", []string{"cron"}},
+	{"process.envFile", nil},
+	{"process.replicas", nil},
+	{"process.user", nil},
+	{"process.group", nil},
+	{"process.umask", nil},
+	{"process.limits", nil},
+	{"process.resources", nil},
+	{"process.nice", nil},
+	{"process.oomScoreAdjust", nil},
+	{"process.reloadSignal", nil},
+	{"process.preStart", nil},
+	{"process.postStop", nil},
+	{"process.ensure[].type", []string{"file", "copy", "symlink", "download"}},
+	{"process.ensure[].outside", nil},
+	{"logging.maxSize", nil},
+	{"logging.maxFiles", nil},
+	{"logging.timestamps", nil},
+	{"logging.multiline", nil},
+	{"logging.rateLimit", nil},
+	{"health.type", []string{"grpc", "bus", "log"}},
+	{"health.liveness", nil},
+	{"health.readiness", nil},
+}
+
+var index = regexp.MustCompile(`\[\d+\]`)
+
+// Supported reports, as an [*Error], why this build cannot run the service; a
+// spec may say more than every build can do.
+func Supported(s Located) error {
+	if s.Dep != nil {
+		able := []string{string(SourceGoBuild), string(SourceSystem)}
+		if !slices.Contains(able, string(s.Dep.Source)) {
+			return s.Errorf("dep.source", alternatives(able), "not supported yet: %q", s.Dep.Source)
+		}
+	}
+	var first *Error
+	visit(reflect.ValueOf(s.Service), "", func(_ reflect.Value, m field, v reflect.Value, at string) {
+		if first != nil || v.IsZero() {
+			return
+		}
+		generic := index.ReplaceAllString(at, "[]")
+		for _, row := range notYet {
+			switch {
+			case row.field != generic:
+			case row.values == nil && m.def != "" && v.Kind() == reflect.Int && v.Int() == int64(number(m.def)):
+			case row.values == nil:
+				first = s.Errorf(at, "", "not supported yet: leave %s out", m.name)
+			case slices.Contains(row.values, v.String()):
+				first = s.Errorf(at, "", "not supported yet: %q", v.String())
+			}
+		}
+	})
+	if first != nil {
+		return first
+	}
+	return nil
+}
