@@ -4,12 +4,13 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // notYet are the members that no part of the platform honours yet. A row with
 // values is about these alone. Who makes one work removes its row.
 var notYet = []struct {
-	field  string // [] stands for any element
+	field  string // [] stands for any element, and health for each of its checks
 	values []string
 }{
 	{"process.type", []string{"cron"}},
@@ -37,6 +38,12 @@ var notYet = []struct {
 	{"health.readiness", nil},
 }
 
+// generic is a field as a row names it.
+func generic(at string) string {
+	at = strings.NewReplacer("health.liveness.", "health.", "health.readiness.", "health.").Replace(at)
+	return index.ReplaceAllString(at, "[]")
+}
+
 var index = regexp.MustCompile(`\[\d+\]`)
 
 // Supported reports, as an [*Error], why this build cannot run the service; a
@@ -49,19 +56,23 @@ func Supported(s Located) error {
 		}
 	}
 	var first *Error
-	visit(reflect.ValueOf(s.Service), "", func(_ reflect.Value, m field, v reflect.Value, at string) {
-		if first != nil || v.IsZero() {
-			return
+	refuse := func(at, format string, args ...any) {
+		if first == nil {
+			first = s.Errorf(at, "", "not supported yet: "+format, args...)
 		}
-		generic := index.ReplaceAllString(at, "[]")
+	}
+	visit(reflect.ValueOf(s.Service), "", func(_ reflect.Value, m field, v reflect.Value, at string) {
+		generic := generic(at)
 		for _, row := range notYet {
 			switch {
 			case row.field != generic:
-			case row.values == nil && m.def != "" && v.Kind() == reflect.Int && v.Int() == int64(number(m.def)):
+			case generic == "process.replicas" && s.ReplicaOf != "":
+				refuse(at, "%s is a replica of %s", s.ID, s.ReplicaOf)
+			case v.IsZero(), v.Kind() == reflect.Int && m.def != "" && v.Int() == int64(number(m.def)):
 			case row.values == nil:
-				first = s.Errorf(at, "", "not supported yet: leave %s out", m.name)
+				refuse(at, "leave %s out", m.name)
 			case slices.Contains(row.values, v.String()):
-				first = s.Errorf(at, "", "not supported yet: %q", v.String())
+				refuse(at, "%q", v.String())
 			}
 		}
 	})
