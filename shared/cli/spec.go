@@ -65,14 +65,14 @@ func (c *call) specValidate() error {
 
 // specJSON is one spec in a list.
 type specJSON struct {
-	ID           spec.ServiceID `json:"id"`
-	Name         string         `json:"name"`
-	File         string         `json:"file"`
-	Digest       string         `json:"digest"`
-	Enabled      bool           `json:"enabled"` // by the profiles of the settings
-	Profiles     []string       `json:"profiles"`
+	ID           spec.ServiceID    `json:"id"`
+	Name         string            `json:"name"`
+	File         string            `json:"file"`
+	Digest       string            `json:"digest"`
+	Enabled      bool              `json:"enabled"` // by the profiles of the settings
+	Profiles     []string          `json:"profiles"`
 	Dependencies []spec.Dependency `json:"dependencies"`
-	Unsupported  string         `json:"unsupported,omitempty"`
+	Unsupported  string            `json:"unsupported,omitempty"`
 }
 
 func (c *call) specList() error {
