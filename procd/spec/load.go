@@ -8,8 +8,9 @@ import (
 )
 
 // Load reads the node's specs and checks them beside each other. Those that are
-// right are returned beside the errors of the others.
+// right are returned beside the errors of the others, each replica as a spec of
+// its own.
 func Load(c config.Node, workspace string) ([]spec.Located, error) {
 	specs, err := spec.Load(spec.Dirs{Workspace: workspace, Root: c.Layout().Root, Extra: c.Specs})
-	return specs, errors.Join(err, spec.Check(specs))
+	return spec.WithReplicas(specs), errors.Join(err, spec.Check(specs))
 }

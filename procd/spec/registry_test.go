@@ -161,14 +161,19 @@ func TestLoad(t *testing.T) {
 	for file, text := range map[string]string{
 		"good.json": `{"id":"good","process":{"command":"true"}}`,
 		"bad.json":  `{"id":"bad"}`,
-		"lost.json": `{"id":"lost","process":{"command":"true"},"dependencies":["goood"]}`,
+		"web.json":  `{"id":"web","process":{"command":"true","replicas":2}}`,
+		"lost.json": `{"id":"lost","process":{"command":"true"},"dependencies":["goood","web"]}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	specs, err := registry.Load(c, "")
-	if len(specs) != 2 || err == nil || !strings.Contains(err.Error(), "bad.json") || !strings.Contains(err.Error(), `did you mean "good"?`) {
-		t.Errorf("%d specs, %v", len(specs), err)
+	if len(specs) != 4 || err == nil || !strings.Contains(err.Error(), "bad.json") || !strings.Contains(err.Error(), `did you mean "good"?`) {
+		t.Fatalf("%d specs, %v", len(specs), err)
+	}
+	lost, web := specs[1], specs[2]
+	if !lost.Needs("web-0") || !lost.Needs("web-1") || lost.Needs("web") || web.ID != "web-0" || web.ReplicaOf != "web" {
+		t.Errorf("replicas: %v, %s of %s", lost.Dependencies, web.ID, web.ReplicaOf)
 	}
 }

@@ -33,7 +33,7 @@ func (n *Node) daemonSpecs() []spec.Located {
 	for _, d := range n.daemons() {
 		list = append(list, spec.Located{Service: spec.Service{
 			ID: spec.ServiceID(d), DisplayName: string(d), Required: true,
-			Process: spec.Process{Command: string(d), RestartPolicy: spec.RestartAlways},
+			Process: spec.Process{Command: string(d), RestartPolicy: spec.Restart{Policy: spec.RestartAlways}},
 		}})
 	}
 	return list

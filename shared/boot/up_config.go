@@ -60,7 +60,7 @@ func (n *Node) loadSpecs() ([]spec.Located, error) {
 // service, for the launcher and for the operator, and the console's login token.
 func (n *Node) mint() error {
 	sources := append(events.Daemons(), events.Launcher, events.Operator)
-	for _, s := range n.specs {
+	for _, s := range spec.WithReplicas(n.specs) {
 		sources = append(sources, events.Source(s.ID))
 	}
 	// Each is written through to the disk: together that takes as long as one.

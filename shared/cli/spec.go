@@ -65,14 +65,14 @@ func (c *call) specValidate() error {
 
 // specJSON is one spec in a list.
 type specJSON struct {
-	ID           spec.ServiceID `json:"id"`
-	Name         string         `json:"name"`
-	File         string         `json:"file"`
-	Digest       string         `json:"digest"`
-	Enabled      bool           `json:"enabled"` // by the profiles of the settings
-	Profiles     []string       `json:"profiles"`
-	Dependencies []string       `json:"dependencies"`
-	Unsupported  string         `json:"unsupported,omitempty"`
+	ID           spec.ServiceID    `json:"id"`
+	Name         string            `json:"name"`
+	File         string            `json:"file"`
+	Digest       string            `json:"digest"`
+	Enabled      bool              `json:"enabled"` // by the profiles of the settings
+	Profiles     []string          `json:"profiles"`
+	Dependencies []spec.Dependency `json:"dependencies"`
+	Unsupported  string            `json:"unsupported,omitempty"`
 }
 
 func (c *call) specList() error {
@@ -84,7 +84,7 @@ func (c *call) specList() error {
 	for _, s := range specs {
 		row := specJSON{
 			ID: s.ID, Name: s.DisplayName, File: s.File, Digest: s.Digest, Enabled: s.InProfile(c.node.Profiles),
-			Profiles: append([]string{}, s.Profiles...), Dependencies: append([]string{}, s.Dependencies...),
+			Profiles: append([]string{}, s.Profiles...), Dependencies: append([]spec.Dependency{}, s.Dependencies...),
 		}
 		if err := spec.Supported(s); err != nil {
 			row.Unsupported = err.Error()
@@ -110,8 +110,12 @@ func (c *call) printSpecs(all []specJSON) error {
 		if s.Enabled {
 			enabled = render.Toned("yes", ui.OK)
 		}
+		var depends []string
+		for _, d := range s.Dependencies {
+			depends = append(depends, d.String())
+		}
 		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(s.Name), enabled, render.Text(strings.Join(s.Profiles, ", ")),
-			render.Text(strings.Join(s.Dependencies, ", ")), render.Text(s.File), render.Toned(s.Unsupported, ui.Bad))
+			render.Text(strings.Join(depends, ", ")), render.Text(s.File), render.Toned(s.Unsupported, ui.Bad))
 	}
 	return c.out.Print(t.Lines(c.out)...)
 }

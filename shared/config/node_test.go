@@ -188,7 +188,8 @@ func TestLayout(t *testing.T) {
 	l := Default().Layout()
 	for got, want := range map[string]string{
 		l.Dir: ".core/local", l.Root: ".core", l.Bin(): ".core/bin", l.Specs(): ".core/specs", l.Lock(): ".core/local/lock", l.Keys(): ".core/local/keys",
-		l.Run(): ".core/local/run", l.Logs(): ".core/local/logs", l.Store(): ".core/local/store", l.Log("busd"): ".core/local/logs/busd.log",
+		l.Secrets(): ".core/local/secrets",
+		l.Run():     ".core/local/run", l.Logs(): ".core/local/logs", l.Store(): ".core/local/store", l.Log("busd"): ".core/local/logs/busd.log",
 		l.Data("a"): ".core/local/data/a", l.Conf("a"): ".core/local/conf/a", l.Seed(events.Busd): ".core/local/keys/busd.nk",
 		l.Pub(events.Busd): ".core/local/keys/busd.pub", l.ConsoleToken(): ".core/local/keys/console.token", l.NodeFile(): ".core/local/run/node.json",
 	} {

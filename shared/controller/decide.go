@@ -20,8 +20,9 @@ type Input struct {
 	Condition bool
 	Met       bool
 
-	// Dependencies are the ids that must be healthy, or met, before it starts.
-	Dependencies []string
+	// Dependencies are what must hold before it starts: of services as their
+	// conditions say, of conditions that they are met.
+	Dependencies []spec.Dependency
 	Want         bool
 	Why          string // why it is not wanted
 	// Restart is the last request for a new instance, Answered the one that the
@@ -211,12 +212,12 @@ func (d *decision) due(i int) bool {
 // so that what a boot says does not depend on who was first.
 func (d *decision) unmet(i int) (on, keys []string, reason string) {
 	var words []string
-	for _, id := range d.in[i].Dependencies {
-		word, stuck := d.holds(id)
+	for _, dep := range d.in[i].Dependencies {
+		word, stuck := d.holds(dep)
 		if word == "" {
 			continue
 		}
-		key := id
+		id, key := dep.Service, dep.Service
 		if stuck {
 			key += "!"
 		}
@@ -230,12 +231,13 @@ func (d *decision) unmet(i int) (on, keys []string, reason string) {
 
 // holds returns "" for a dependency that holds, else what is missing and whether
 // only an operator can help.
-func (d *decision) holds(id string) (word string, stuck bool) {
-	i, ok := d.index[id]
+func (d *decision) holds(dep spec.Dependency) (word string, stuck bool) {
+	i, ok := d.index[dep.Service]
 	if !ok {
 		return "unknown", true
 	}
 	s := &d.in[i]
+	runs := d.state[i] == state.ServiceRunning
 	switch st := d.state[i]; {
 	case s.Condition && s.Met:
 		return "", false
@@ -243,11 +245,15 @@ func (d *decision) holds(id string) (word string, stuck bool) {
 		return "not ready", false
 	case !s.Want:
 		return "not enabled", true
-	case st == state.ServiceRunning && s.Health == state.HealthHealthy:
+	case dep.Condition == spec.Completed && st == state.ServiceCompleted, dep.Condition == spec.Started && (runs || st == state.ServiceCompleted):
 		return "", false
-	case st == state.ServiceRunning && s.Health == state.HealthUnhealthy:
+	case dep.Condition == spec.Completed && runs:
+		return "not completed yet", false
+	case runs && s.Health == state.HealthHealthy:
+		return "", false
+	case runs && s.Health == state.HealthUnhealthy:
 		return "unhealthy", false
-	case st == state.ServiceRunning:
+	case runs:
 		return "not healthy yet", false
 	case st == state.ServiceFailed, st == state.ServiceCompleted:
 		return string(st), true
@@ -278,8 +284,8 @@ func (d *decision) reverse() {
 			}
 		}
 		if busy {
-			for _, id := range s.Dependencies {
-				if j, ok := d.index[id]; ok {
+			for _, dep := range s.Dependencies {
+				if j, ok := d.index[dep.Service]; ok {
 					held[j] = true
 				}
 			}
@@ -312,7 +318,7 @@ func Missing(in []Input, id string) (on []string, stuck bool) {
 	}
 	for _, dep := range in[i].Dependencies {
 		if word, s := d.holds(dep); word != "" {
-			on, stuck = append(on, dep+": "+word), stuck || s
+			on, stuck = append(on, dep.Service+": "+word), stuck || s
 		}
 	}
 	return on, stuck

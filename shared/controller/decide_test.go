@@ -31,7 +31,8 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 //	+NAME or -NAME              a condition that holds, or does not
 //	ID STATE [WORD…]            a service
 //
-// with the words: unwanted, healthy, unhealthy, held, on=a,b (dependencies),
+// with the words: unwanted, healthy, unhealthy, held, on=a,b/completed
+// (dependencies, with conditions),
 // restart=x, answered=x, policy=p, ended=10s,11s (crashes, in seconds after the
 // epoch), well=10s (an end with status 0), waited=a,b! (keys), unusable=x. Lines
 // "now 12s" set the clock, those that begin with # say what it is about.
@@ -114,7 +115,7 @@ func service(t *testing.T, f []string) controller.Input {
 		case "held":
 			in.Held = true
 		case "on":
-			in.Dependencies = strings.Split(value, ",")
+			in.Dependencies = dependencies(strings.Split(value, ",")...)
 		case "restart":
 			in.Restart = events.ID(value)
 		case "answered":
@@ -137,6 +138,16 @@ func service(t *testing.T, f []string) controller.Input {
 		in.History = in.Policy.Record(in.History, e)
 	}
 	return in
+}
+
+// dependencies reads "a" and "a/completed".
+func dependencies(words ...string) []spec.Dependency {
+	var list []spec.Dependency
+	for _, w := range words {
+		id, condition, _ := strings.Cut(w, "/")
+		list = append(list, spec.Dependency{Service: id, Condition: spec.Condition(condition)})
+	}
+	return list
 }
 
 func render(actions []controller.Action, next time.Time) string {
@@ -185,7 +196,7 @@ func TestOrder(t *testing.T) {
 			id, deps, _ := strings.Cut(word, ":")
 			i := controller.Input{ID: id}
 			if deps != "" {
-				i.Dependencies = strings.Split(deps, ",")
+				i.Dependencies = dependencies(strings.Split(deps, ",")...)
 			}
 			in = append(in, i)
 		}
@@ -205,7 +216,7 @@ func BenchmarkDecide1000(b *testing.B) {
 		in := []controller.Input{{ID: "core.bus", Condition: true, Met: true}}
 		for i := range 1000 {
 			in = append(in, controller.Input{
-				ID: "s" + strconv.Itoa(i), Dependencies: []string{"core.bus"}, Want: true, State: st,
+				ID: "s" + strconv.Itoa(i), Dependencies: dependencies("core.bus"), Want: true, State: st,
 				Health: state.HealthHealthy, Policy: process.DefaultPolicy(""),
 			})
 		}

@@ -19,8 +19,8 @@ func Order(in []Input) []Input {
 	left := make([]int, len(in)) // dependencies not yet placed
 	dependents := make([][]int, len(in))
 	for i := range in {
-		for _, id := range in[i].Dependencies {
-			if j, ok := index[id]; ok {
+		for _, d := range in[i].Dependencies {
+			if j, ok := index[d.Service]; ok {
 				left[i]++
 				dependents[j] = append(dependents[j], i)
 			}

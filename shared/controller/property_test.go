@@ -37,11 +37,14 @@ func world(t *rapid.T) []controller.Input {
 		}
 		for j := range i {
 			if rapid.IntRange(0, 3).Draw(t, "depends") == 0 {
-				s.Dependencies = append(s.Dependencies, fmt.Sprint("s", j))
+				s.Dependencies = append(s.Dependencies, spec.Dependency{
+					Service:   fmt.Sprint("s", j),
+					Condition: rapid.SampledFrom([]spec.Condition{"", spec.Started, spec.Ready, spec.Completed}).Draw(t, "condition"),
+				})
 			}
 		}
 		if rapid.IntRange(0, 9).Draw(t, "lost") == 0 {
-			s.Dependencies = append(s.Dependencies, "nobody")
+			s.Dependencies = append(s.Dependencies, spec.Dependency{Service: "nobody"})
 		}
 		for i := range rapid.IntRange(0, 9).Draw(t, "ends") {
 			s.History = s.Policy.Record(s.History, process.End{At: epoch.Add(time.Duration(i) * time.Second), OK: rapid.Bool().Draw(t, "ok"), Reason: "no"})
@@ -83,7 +86,7 @@ func TestDecideProperties(t *testing.T) {
 		if more, _ := controller.Decide(now, after); len(more) > 0 {
 			t.Fatalf("once carried out there is more to do:\n%s", render(more, time.Time{}))
 		}
-		seen := map[string]bool{}
+		seen, completed := map[string]bool{}, map[string]bool{}
 		byID := map[string]controller.Input{}
 		for _, s := range in {
 			byID[s.ID] = s
@@ -93,6 +96,7 @@ func TestDecideProperties(t *testing.T) {
 				t.Fatalf("two actions about %s", a.ID)
 			}
 			seen[a.ID] = true
+			completed[a.ID] = a.Verb == controller.Complete
 			s := byID[a.ID]
 			up := s.State == state.ServiceStarting || s.State == state.ServiceRunning
 			switch a.Verb {
@@ -101,7 +105,17 @@ func TestDecideProperties(t *testing.T) {
 					t.Fatalf("start of %+v", s)
 				}
 				for _, d := range s.Dependencies {
-					if byID[d].State != state.ServiceRunning || byID[d].Health != state.HealthHealthy {
+					on := byID[d.Service]
+					runs := on.State == state.ServiceRunning
+					done := on.State == state.ServiceCompleted || completed[d.Service]
+					holds := runs && on.Health == state.HealthHealthy
+					switch d.Condition {
+					case spec.Started:
+						holds = runs || done
+					case spec.Completed:
+						holds = done
+					}
+					if !holds {
 						t.Fatalf("start of %s before %s", a.ID, d)
 					}
 				}
@@ -111,7 +125,7 @@ func TestDecideProperties(t *testing.T) {
 				}
 				for _, d := range in {
 					leaving := !d.Want && (d.State == state.ServiceStarting || d.State == state.ServiceRunning || d.State == state.ServiceStopping)
-					if !s.Want && leaving && slices.Contains(d.Dependencies, a.ID) {
+					if !s.Want && leaving && slices.ContainsFunc(d.Dependencies, func(on spec.Dependency) bool { return on.Service == a.ID }) {
 						t.Fatalf("stop of %s before %s", a.ID, d.ID)
 					}
 				}

@@ -15,6 +15,9 @@ type (
 		Required     bool     `json:"required,omitempty"`
 		Dependencies []string `json:"dependencies,omitempty"`
 		Profiles     []string `json:"profiles,omitempty"`
+		// ReplicaOf is the id in the spec of which this is one of several
+		// replicas.
+		ReplicaOf string `json:"replica_of,omitempty"`
 		// Routes has the hosts and paths that the edge answers for the
 		// service, without upstreams: those are known when it has started.
 		Routes []Route `json:"routes,omitempty"`

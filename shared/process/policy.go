@@ -1,6 +1,9 @@
 package process
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -16,6 +19,10 @@ type Policy struct {
 	// each further one Factor times as long, up to Max.
 	Initial, Max time.Duration
 	Factor       float64
+	// Jitter is the part of each pause, from 0 to 1, that may be cut off; how
+	// much is depends on Seed and the number of the restart alone.
+	Jitter float64
+	Seed   string
 	// Budget is how many ends within Window are too many: the last of them is
 	// not followed by a restart.
 	Budget int
@@ -38,6 +45,20 @@ func DefaultPolicy(r spec.RestartPolicy) Policy {
 		Budget: 7, Window: time.Minute,
 		Reset: 10 * time.Second,
 	}
+}
+
+// PolicyOf is the policy that a spec asks for. Its id is the seed.
+func PolicyOf(s spec.Service) Policy {
+	r := s.Process.RestartPolicy
+	p := DefaultPolicy(r.Policy)
+	p.Initial, p.Max = r.InitialBackoff.Or(p.Initial), r.MaxBackoff.Or(p.Max)
+	p.Window, p.Reset = r.Budget.Window.Or(p.Window), r.ResetAfter.Or(p.Reset)
+	p.Factor = cmp.Or(r.Factor, p.Factor)
+	p.Jitter, p.Seed = r.Jitter, string(s.ID)
+	if n := r.Budget.Restarts; n > 0 {
+		p.Budget = n + 1 // the end after the last restart
+	}
+	return p
 }
 
 // End is how an instance ended, or failed to start.
@@ -125,10 +146,17 @@ func (p Policy) Delay(n int) time.Duration {
 		return 0
 	}
 	d := float64(p.Initial) * math.Pow(max(p.Factor, 1), float64(n-2))
-	if d >= float64(p.Max) {
-		return p.Max
-	}
+	d = min(d, float64(p.Max)) * (1 - p.Jitter*p.fraction(n))
 	return time.Duration(d)
+}
+
+// fraction is a number from 0 to below 1 that looks random and is not.
+func (p Policy) fraction(n int) float64 {
+	if p.Jitter == 0 {
+		return 0
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", p.Seed, n))
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 }
 
 func round(d time.Duration) time.Duration {

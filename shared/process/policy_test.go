@@ -94,6 +94,58 @@ func TestDelay(t *testing.T) {
 
 // A history is a value: recording leaves the old one as it was; it stays small;
 // and delays never shrink without health between.
+// What a spec says of restarts, beside the defaults for what it does not say.
+func TestPolicyOf(t *testing.T) {
+	parse := func(policy string) process.Policy {
+		s, err := spec.Parse("a.json", []byte(`{"id": "a", "process": {"command": "x"`+policy+`}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if with := process.PolicyOf(s.WithDefaults()); with != process.PolicyOf(s) {
+			t.Errorf("%s: the schema's defaults are others: %+v, %+v", policy, with, process.PolicyOf(s))
+		}
+		return process.PolicyOf(s)
+	}
+	seeded := func(p process.Policy) process.Policy { p.Seed = "a"; return p }
+	for policy, want := range map[string]process.Policy{
+		``:                                      seeded(process.DefaultPolicy("")),
+		`, "restartPolicy": "always"`:           seeded(process.DefaultPolicy(spec.RestartAlways)),
+		`, "restartPolicy": {"policy":"never"}`: seeded(process.DefaultPolicy(spec.RestartNever)),
+		`, "restartPolicy": {"initialBackoff": "1s", "maxBackoff": "2s", "factor": 1.5, "jitter": 0.5, "budget": {"restarts": 2, "window": "1h"}, "resetAfter": "3s"}`: {
+			Restart: spec.RestartOnFailure, Initial: time.Second, Max: 2 * time.Second, Factor: 1.5, Jitter: 0.5, Seed: "a",
+			Budget: 3, Window: time.Hour, Reset: 3 * time.Second,
+		},
+	} {
+		if got := parse(policy); got != want {
+			t.Errorf("%s: %+v, want %+v", policy, got, want)
+		}
+	}
+}
+
+// Jitter cuts off no more than its part, differs between services, and is the
+// same whenever it is asked for.
+func TestJitter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := process.DefaultPolicy("")
+		n := rapid.IntRange(0, 50).Draw(t, "n")
+		whole := p.Delay(n)
+		p.Jitter, p.Seed = rapid.Float64Range(0, 1).Draw(t, "jitter"), rapid.String().Draw(t, "seed")
+		d := p.Delay(n)
+		if least := time.Duration(float64(whole)*(1-p.Jitter)) - time.Nanosecond; d < least || d > whole || d < 0 || d != p.Delay(n) {
+			t.Fatalf("%s, then %s, of %s with %v", d, p.Delay(n), whole, p.Jitter)
+		}
+	})
+	seen := map[time.Duration]bool{}
+	for i := range 100 {
+		p := process.DefaultPolicy("")
+		p.Jitter, p.Seed = 1, fmt.Sprint("s", i)
+		seen[p.Delay(8)] = true
+	}
+	if len(seen) < 90 {
+		t.Errorf("100 services have %d delays", len(seen))
+	}
+}
+
 func TestRecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := process.DefaultPolicy(spec.RestartAlways)

@@ -16,9 +16,12 @@ func Platform() []string {
 	return []string{"core.bus", "core.controller", "core.edge", "core.pipelines"}
 }
 
+func platformPart(name string) bool { return slices.Contains(Platform(), name) }
+
 // Check finds what is wrong with specs beside each other: dependencies that do
-// not exist or go in a circle, fixed ports that two want, templates that are not
-// there. All errors are joined.
+// not exist, cannot hold or go in a circle, fixed ports that two want, ids that
+// the replicas of another have, templates that are not there. All errors are
+// joined.
 func Check(specs []Located) error {
 	specs = sorted(specs)
 	var errs []error
@@ -28,7 +31,7 @@ func Check(specs []Located) error {
 	}
 	for _, s := range specs {
 		for i, d := range s.Dependencies {
-			if err := s.checkDependency(element("dependencies", i), d, ids); err != nil {
+			if err := s.checkDependency(element("dependencies", i), d, specs, ids); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -45,11 +48,16 @@ func Check(specs []Located) error {
 	if cycle := findCycle(specs); cycle != nil {
 		errs = append(errs, cycle)
 	}
+	errs = append(errs, replicaClashes(specs)...)
 	return errors.Join(append(errs, clashes(specs)...)...)
 }
 
-func (s Located) checkDependency(at, on string, ids []string) error {
-	if slices.Contains(ids, on) || slices.Contains(Platform(), on) {
+func (s Located) checkDependency(at string, d Dependency, specs []Located, ids []string) error {
+	on := d.Service
+	if i := slices.Index(ids, on); i >= 0 {
+		return s.checkCondition(at, d, specs[i])
+	}
+	if platformPart(on) {
 		return nil
 	}
 	known := slices.Concat(ids, Platform())
@@ -58,6 +66,19 @@ func (s Located) checkDependency(at, on string, ids []string) error {
 		return s.Errorf(at, "", "unknown service %q: did you mean %q?", on, near)
 	}
 	return s.Errorf(at, alternatives(known), "unknown service %q", on)
+}
+
+// checkCondition finds conditions that never hold, or do so by chance.
+func (s Located) checkCondition(at string, d Dependency, on Located) error {
+	ends := on.Process.Type == TypeOneshot || on.Process.Type == TypeCron
+	ready := d.Condition == "" || d.Condition == Ready
+	switch check := on.Health.ReadinessProbe().Type; {
+	case d.Condition == Completed && on.Process.Type != TypeOneshot:
+		return s.Errorf(at+".condition", alternatives([]string{string(Started), string(Ready)}), "%s is no oneshot: it is never completed", d.Service)
+	case ready && ends && (check == "" || check == HealthNone):
+		return s.Errorf(at, "the condition \"completed\", or \"started\"", "%s is of type %q and has no health check: it is never ready", d.Service, on.Process.Type)
+	}
+	return nil
 }
 
 // clashes finds fixed ports that two services want which may run together.
@@ -101,19 +122,6 @@ func together(a, b Service) bool {
 func (s Located) position(field string) string {
 	e := s.Errorf(field, "", "")
 	return fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
-}
-
-// Supported reports, as an [*Error], why this build cannot run the service; a
-// spec may say more than every build can do.
-func Supported(s Located) error {
-	if s.Dep == nil {
-		return nil
-	}
-	able := []string{string(SourceGoBuild), string(SourceSystem)}
-	if !slices.Contains(able, string(s.Dep.Source)) {
-		return s.Errorf("dep.source", alternatives(able), "not supported yet: %q", s.Dep.Source)
-	}
-	return nil
 }
 
 func sorted(specs []Located) []Located {

@@ -139,7 +139,7 @@ func TestOrderProperties(t *testing.T) {
 			specs[i].ID = ServiceID(rune('a' + i))
 			for j := range n {
 				if rapid.IntRange(0, 4).Draw(t, "edge") == 0 {
-					specs[i].Dependencies = append(specs[i].Dependencies, string(rune('a'+j)))
+					specs[i].Dependencies = append(specs[i].Dependencies, Dependency{Service: string(rune('a' + j))})
 				}
 			}
 		}
@@ -150,7 +150,7 @@ func TestOrderProperties(t *testing.T) {
 		}
 		if err == nil {
 			for i, s := range got {
-				for _, d := range s.Dependencies {
+				for _, d := range s.DependsOn() {
 					if at := slices.IndexFunc(got, func(o Located) bool { return string(o.ID) == d }); at >= i {
 						t.Fatalf("%s before %s in %s", s.ID, d, ids(got))
 					}
@@ -167,7 +167,7 @@ func TestOrderProperties(t *testing.T) {
 		}
 		path := strings.Split(e.Reason[strings.Index(e.Reason, ": ")+2:], " → ")
 		for i := 1; i < len(path); i++ {
-			if !slices.Contains(specs[path[i-1][0]-'a'].Dependencies, path[i]) {
+			if !specs[path[i-1][0]-'a'].Needs(path[i]) {
 				t.Fatalf("%s: %s does not depend on %s", e.Reason, path[i-1], path[i])
 			}
 		}

@@ -88,8 +88,9 @@ func (d *document) value(path string, t reflect.Type, r rule) error {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	kind, found := wantedKind(t)
-	if got := d.dec.PeekKind(); got != kind && (kind != 't' || got != 'f') {
+	kinds, want := wantedKind(t)
+	got := d.dec.PeekKind()
+	if !strings.ContainsRune(kinds, rune(got)) {
 		raw, err := d.dec.ReadValue()
 		if err != nil {
 			return d.syntax(path, err)
@@ -99,18 +100,20 @@ func (d *document) value(path string, t reflect.Type, r rule) error {
 		if got == 'n' {
 			reason = "found null: leave the member out instead"
 		}
-		d.report(offset, path, reason, found)
+		d.report(offset, path, reason, want)
 		d.scalar = ""
 		return nil
 	}
-	switch kind {
-	case '{':
-		if t.Kind() == reflect.Map {
-			return d.texts(path, r)
-		}
+	switch {
+	case got == '{' && t.Kind() == reflect.Map:
+		return d.texts(path, r)
+	case got == '{':
 		return d.object(path, t)
-	case '[':
+	case got == '[':
 		return d.array(path, t, r)
+	}
+	if m, ok := shortMember(t); ok {
+		t, r = m.typ, m.rule
 	}
 	raw, err := d.dec.ReadValue()
 	if err != nil {
@@ -118,35 +121,47 @@ func (d *document) value(path string, t reflect.Type, r rule) error {
 	}
 	offset := int(d.dec.InputOffset()) - len(raw)
 	d.places[path], d.scalar = d.cursor.at(offset), string(raw)
-	switch t.Kind() {
-	case reflect.Int:
-		d.number(offset, path, string(raw), r)
-	case reflect.String, reflect.Int64:
+	if got == '"' {
 		text, err := jsontext.AppendUnquote(nil, raw)
 		if err != nil {
 			return d.syntax(path, err)
 		}
 		d.scalar = string(text)
+	}
+	_, special := scalarOf(t)
+	switch {
+	case special, t.Kind() == reflect.String:
 		d.text(offset, path, d.scalar, t, r)
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Float64:
+		d.number(offset, path, d.scalar, t, r)
 	}
 	return nil
 }
 
-// wantedKind is the kind of JSON that a Go type is written as, in words too.
-func wantedKind(t reflect.Type) (jsontext.Kind, string) {
-	switch {
-	case t == reflect.TypeFor[Duration]():
-		return '"', `a duration, as in "5s"`
-	case t.Kind() == reflect.String:
-		return '"', "a text"
-	case t.Kind() == reflect.Bool:
-		return 't', "true or false"
-	case t.Kind() == reflect.Int:
-		return '0', "a whole number"
-	case t.Kind() == reflect.Slice:
-		return '[', "an array"
+// wantedKind has the kinds of JSON that a Go type is written as, in words too.
+func wantedKind(t reflect.Type) (kinds, want string) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
 	}
-	return '{', "an object"
+	if s, ok := scalarOf(t); ok {
+		return s.kinds, s.want
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return `"`, "a text"
+	case reflect.Bool:
+		return "tf", "true or false"
+	case reflect.Int:
+		return "0", "a whole number"
+	case reflect.Float64:
+		return "0", "a number"
+	case reflect.Slice:
+		return "[", "an array"
+	}
+	if short(t) != "" {
+		return `"{`, "a text or an object"
+	}
+	return "{", "an object"
 }
 
 func describe(k jsontext.Kind) string {
@@ -155,19 +170,29 @@ func describe(k jsontext.Kind) string {
 	}[k]
 }
 
-func (d *document) number(offset int, path, raw string, r rule) {
-	n, err := strconv.Atoi(raw)
+func (d *document) number(offset int, path, raw string, t reflect.Type, r rule) {
+	n, err := strconv.ParseFloat(raw, 64)
+	want := "a number"
+	if t.Kind() == reflect.Int {
+		var whole int
+		whole, err = strconv.Atoi(raw)
+		n, want = float64(whole), "a whole number"
+	}
 	switch low, high := r.min, r.max; {
 	case err != nil:
-		d.report(offset, path, "found "+shorten(raw), "a whole number")
-	case low != nil && n < *low, high != nil && n > *high:
-		d.report(offset, path, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("%d to %d", *low, *high))
+		d.report(offset, path, "found "+shorten(raw), want)
+	case low != nil && n < float64(*low), high != nil && n > float64(*high):
+		d.report(offset, path, shorten(raw)+" is out of range", fmt.Sprintf("%d to %d", *low, *high))
 	}
 }
 
 func (d *document) text(offset int, path, text string, t reflect.Type, r rule) {
-	if t == reflect.TypeFor[Duration]() {
-		if _, err := ParseDuration(text); err != nil {
+	if s, ok := scalarOf(t); ok {
+		err := s.reject(text)
+		if err == nil && r.positive {
+			err = positive(t, text)
+		}
+		if err != nil {
 			d.report(offset, path, err.Error(), "")
 		}
 		return
@@ -270,10 +295,15 @@ func (d *document) object(path string, t reflect.Type) error {
 	for _, m := range members(t) {
 		known[m.name] = m
 	}
+	brief, scalar := short(t), ""
 	present, err := d.members(path, func(name, at string, offset int) error {
 		m, ok := known[name]
 		if ok {
-			return d.value(at, m.typ, m.rule)
+			err := d.value(at, m.typ, m.rule)
+			if name == brief {
+				scalar = d.scalar
+			}
+			return err
 		}
 		names := slices.Sorted(maps.Keys(known))
 		if near := config.Suggest(name, names); near != "" {
@@ -290,7 +320,7 @@ func (d *document) object(path string, t reflect.Type) error {
 		return err
 	}
 	for _, m := range members(t) {
-		if m.required && !present[m.name] {
+		if m.required && !present[m.name] && !present[m.unless] {
 			_, want := wantedKind(m.typ)
 			switch {
 			case len(m.enum) > 0:
@@ -301,6 +331,7 @@ func (d *document) object(path string, t reflect.Type) error {
 			d.add(located(d.file, d.places, below(path, m.name), "missing", want))
 		}
 	}
+	d.scalar = scalar
 	return nil
 }
 

@@ -7,7 +7,7 @@
 //
 //	specs, err := spec.Load(spec.Dirs{Workspace: ".", Root: ".core", Extra: dirs})
 //	err = spec.Check(specs)
-//	specs, err = spec.Order(specs)
+//	specs, err = spec.Order(spec.WithReplicas(specs))
 //	resolved, err := specs[0].Resolve(spec.Vars{Bin: …, Ports: map[string]int{"primary": 8080}})
 //	routes := resolved.EventRoutes()
 //
@@ -17,8 +17,19 @@
 // documents, are joined. What a spec may say and a build cannot do yet is for
 // [Supported] to tell, so that such a spec can be listed but not enabled.
 //
+// Some values have several forms: an object that a text is short for, a size
+// that is a number or a text. All forms of one value have one digest.
+//
+// Secrets are placeholders, which [Located.Resolve] looks up in Vars.Secrets and
+// [Located.Redacted] leaves as they are. They may stand only where nothing is
+// registered, logged or shown; a resolved spec that has them is for its process
+// alone.
+//
+// [Plan] compares what is in force with what was read again.
+//
 // [Schema] is the JSON Schema and [Reference] the documentation, both made from
-// the types of spec.go and their comments.
+// the types of spec.go, process.go, ensure.go, logging.go, health.go and
+// dependency.go and their comments.
 //
 // # Concurrency
 //
@@ -28,11 +39,13 @@
 // # Testing
 //
 // go test core.internal/shared/spec -update rewrites what is generated in
-// docs/specs.md and in testdata. Parse, placeholders, matchers and durations have
-// fuzz targets.
+// docs/specs.md and in testdata. Parse, placeholders and the forms of single
+// values have fuzz targets. Who makes a member work that no build did before
+// removes its row from notYet in supported.go.
 //
 // # Sources
 //
 // JSON: RFC 8259. JSON Schema: draft 2020-12. Durations: [time.ParseDuration]
-// and whole days.
+// and whole days. Schedules: crontab(5), as github.com/robfig/cron reads it.
+// Control groups: the kernel's cgroup-v2 documentation.
 package spec

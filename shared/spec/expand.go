@@ -5,7 +5,8 @@ import "strings"
 // Expand replaces the placeholders of a template of the service, whose file is
 // named in errors with the line at fault; those of all lines are joined.
 func (s Located) Expand(file, text string, v Vars) (string, error) {
-	c := newScope(s.Service, v)
+	c := s.newScope(v)
+	c.secrets = true
 	var b strings.Builder
 	var found findings
 	line := 0

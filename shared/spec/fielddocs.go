@@ -1,29 +1,45 @@
 package spec
 
 import (
-	_ "embed"
+	"embed"
 	"go/ast"
 	"go/doc/comment"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"strings"
 	"sync"
 )
 
-// source is the file that declares the schema's types: their comments are its
+// source has the files that declare the schema's types: their comments are its
 // documentation.
 //
-//go:embed spec.go
-var source string
+//go:embed spec.go process.go ensure.go logging.go health.go dependency.go
+var source embed.FS
 
 // fieldDocs are the comments of the types and their fields, by "Type" and
 // "Type.Field".
 var fieldDocs = sync.OnceValue(func() map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "spec.go", source, parser.ParseComments)
-	if err != nil { // it is the file that this program was compiled from
-		panic("parse embedded spec.go: " + err.Error())
-	}
 	docs := map[string]string{}
+	names, err := fs.Glob(source, "*.go")
+	for _, name := range names {
+		var text []byte
+		var file *ast.File
+		if text, err = source.ReadFile(name); err == nil {
+			file, err = parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments)
+		}
+		if err != nil { // they are the files that this program was compiled from
+			break
+		}
+		addDocs(docs, file)
+	}
+	if err != nil {
+		panic("parse the embedded source: " + err.Error())
+	}
+	return docs
+})
+
+func addDocs(docs map[string]string, file *ast.File) {
 	for _, d := range file.Decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok || g.Tok != token.TYPE {
@@ -43,8 +59,7 @@ var fieldDocs = sync.OnceValue(func() map[string]string {
 			}
 		}
 	}
-	return docs
-})
+}
 
 // oneLine is the text of a comment without markup and line breaks.
 func oneLine(c *ast.CommentGroup) string {

@@ -20,6 +20,9 @@ import (
 //	shape=name    a form that shapes has; after placeholders are replaced
 //	keys=name     the same for the names of a map
 //	placeholders  text in braces is replaced
+//	secrets       and {secret.NAME} may be among it
+//	positive      a duration or a size that is not 0
+//	unless=a      required only where the sibling a is absent
 //	when=a:b|c    only where the sibling a is b or c
 //	must          and there it is required
 //	must=a:b|c    required where the sibling a is b or c
@@ -32,6 +35,9 @@ type rule struct {
 	unique       bool
 	shape, keys  string
 	placeholders bool
+	secrets      bool
+	positive     bool
+	unless       string
 	when, must   condition
 }
 
@@ -128,6 +134,12 @@ func parseRule(tag string) rule {
 			r.keys = value
 		case "placeholders":
 			r.placeholders = true
+		case "secrets":
+			r.secrets = true
+		case "positive":
+			r.positive = true
+		case "unless":
+			r.unless = value
 		case "when":
 			r.when = parseCondition(value)
 		case "must":
@@ -174,7 +186,7 @@ func visit(v reflect.Value, path string, f func(parent reflect.Value, m field, v
 		case reflect.Struct:
 			visit(member, at, f)
 		case reflect.Pointer:
-			if !member.IsNil() {
+			if !member.IsNil() && member.Elem().Kind() == reflect.Struct {
 				visit(member.Elem(), at, f)
 			}
 		case reflect.Slice:

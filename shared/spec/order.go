@@ -17,7 +17,7 @@ func Order(specs []Located) ([]Located, error) {
 	}
 	for len(waiting) > 0 {
 		i := slices.IndexFunc(waiting, func(s Located) bool {
-			return !slices.ContainsFunc(s.Dependencies, func(d string) bool { return missing[d] })
+			return !slices.ContainsFunc(s.Dependencies, func(d Dependency) bool { return missing[d.Service] })
 		})
 		if i < 0 {
 			return nil, findCycle(waiting)
@@ -47,7 +47,7 @@ func findCycle(specs []Located) error {
 			return nil
 		}
 		path = append(path, id)
-		for _, d := range byID[id].Dependencies {
+		for _, d := range byID[id].DependsOn() {
 			if _, ok := byID[d]; !ok {
 				continue
 			}
@@ -71,7 +71,7 @@ func describeCycle(cycle []string, byID map[string]Located) error {
 	least := slices.Index(cycle, slices.Min(cycle))
 	cycle = slices.Concat(cycle[least:], cycle[:least], cycle[least:least+1])
 	first := byID[cycle[0]]
-	i := slices.Index(first.Dependencies, cycle[1])
+	i := slices.Index(first.DependsOn(), cycle[1])
 	if len(cycle) == 2 {
 		return first.Errorf(element("dependencies", i), "another service", "the service waits for itself: %s", strings.Join(cycle, " → "))
 	}

@@ -25,6 +25,10 @@ type Located struct {
 	File   string // as it is to be named in messages
 	Dir    string // absolute: templates are relative to it
 	Digest string // sha256 of what the spec says, however it is written
+	// ReplicaOf is the id in the document where ID is that of the replica with
+	// the number Replica; see [WithReplicas].
+	ReplicaOf ServiceID
+	Replica   int
 
 	places map[string]place
 }
@@ -86,11 +90,15 @@ func (s Located) check() error {
 			fail(at, "", "not for %s %q: only where %s is %s", c.sibling, effective(parent, c.sibling), c.sibling, alternatives(c.is))
 		}
 	})
+	s.checkProcess(fail)
 	s.checkPorts(fail)
+	s.checkHealth(fail)
 	s.checkExposure(fail)
 	if found.count == 0 {
 		// What remains needs values in the place of placeholders; any will do.
-		c := newScope(s.WithDefaults(), Vars{Bin: "/bin", ConfigDir: "/conf", DataDir: "/data", LogDir: "/log", Node: "node"})
+		c := s.newScope(Vars{
+			Bin: "/bin", ConfigDir: "/conf", DataDir: "/data", LogDir: "/log", NodeDir: "/node", Node: "node", Instance: "instance",
+		})
 		c.trial = true
 		_, err := s.resolve(c)
 		return err
@@ -109,56 +117,4 @@ func effective(object reflect.Value, name string) string {
 		}
 	}
 	return ""
-}
-
-func (s Located) checkPorts(fail func(field, want, format string, args ...any)) {
-	names, numbers := map[string]string{}, map[string]string{}
-	for i, p := range s.AllPorts() {
-		at := "ports.primary"
-		if s.Ports.Primary == nil {
-			i++
-		}
-		if i > 0 {
-			at = element("ports.additional", i-1)
-		}
-		if first, twice := names[p.Name]; twice {
-			fail(at+".name", "a name of its own", "%q is the name of %s already", p.Name, first)
-		}
-		names[p.Name] = at
-		if p.Port.Port == 0 {
-			continue
-		}
-		number := p.key()
-		if first, twice := numbers[number]; twice {
-			fail(at+".port", "a port of its own", "%s is the port of %s already", number, first)
-		}
-		numbers[number] = at
-	}
-	if s.has("health.type") && !s.has("health.endpoint") && s.Ports.Primary == nil &&
-		(s.Health.Type == HealthHTTP || s.Health.Type == HealthTCP) {
-		fail("health.endpoint", "", "missing: the service has no primary port to ask instead")
-	}
-}
-
-func (s Located) checkExposure(fail func(field, want, format string, args ...any)) {
-	if s.Caddy.Expose && len(s.Caddy.Routes) == 0 && s.Ports.Primary == nil {
-		fail("caddy.routes", "", "missing: the service has no primary port to forward to")
-	}
-	for i, r := range s.Caddy.Routes {
-		at := element("caddy.routes", i)
-		kinds := map[string]string{}
-		for j, text := range r.Match {
-			m, _ := parseMatch(text) // its form is known to be right
-			field := element(at+".match", j)
-			if first, twice := kinds[m.kind]; twice {
-				fail(field, fmt.Sprintf("all values in one %s(…)", m.kind), "a second %s matcher beside %s", m.kind, first)
-			}
-			kinds[m.kind] = field
-		}
-		for j, h := range r.Handle {
-			if field := element(at+".handle", j) + ".upstreams"; len(h.Upstreams) == 0 && s.Ports.Primary == nil {
-				fail(field, "", "missing: the service has no primary port to forward to")
-			}
-		}
-	}
 }

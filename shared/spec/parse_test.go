@@ -92,7 +92,7 @@ func TestParseRedis(t *testing.T) {
 		Process: Process{
 			Command: "{shared.dep.bin}/redis-server", Args: []string{"{shared.config.dir}/redis.conf"},
 			Env:        map[string]string{"REDIS_PORT": "{ports.primary}", "REDIS_DATA": "{shared.config.dataDir}"},
-			WorkingDir: "{shared.config.dataDir}", RestartPolicy: RestartOnFailure,
+			WorkingDir: "{shared.config.dataDir}", RestartPolicy: Restart{Policy: RestartOnFailure},
 			Ensure: []Ensure{
 				{Type: EnsureTemplate, Template: "redis.conf.tmpl", Target: "{shared.config.dir}/redis.conf"},
 				{Type: EnsureMkdir, Path: "{shared.config.dataDir}"},
@@ -103,10 +103,10 @@ func TestParseRedis(t *testing.T) {
 			Additional: []NamedPort{{Name: "metrics", Port: Port{Port: 9121, Protocol: "http"}}},
 		},
 		Logging: Logging{Provider: "shared/log", Stdout: "{shared.log.dir}/redis.log", Format: "json", Retention: Duration(7 * 24 * time.Hour)},
-		Health: Health{
+		Health: Health{Probe: Probe{
 			Type: HealthHTTP, Interval: Duration(5 * time.Second), Timeout: Duration(3 * time.Second),
 			Endpoint: "http://127.0.0.1:9121/health", ExpectedStatus: []int{200},
-		},
+		}},
 		Caddy: Caddy{Expose: true, Routes: []Route{{
 			Match: []string{"host(`redis.internal`)"},
 			Handle: []Handler{{
@@ -114,7 +114,7 @@ func TestParseRedis(t *testing.T) {
 				HealthCheck: &HealthCheck{Path: "/health", Interval: Duration(5 * time.Second), Timeout: Duration(2 * time.Second)},
 			}},
 		}}},
-		Dependencies: []string{"core.bus"}, Profiles: []string{"default", "demo"},
+		Dependencies: []Dependency{{Service: "core.bus"}}, Profiles: []string{"default", "demo"},
 	}
 	if diff := cmp.Diff(want, s.Service); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -139,8 +139,10 @@ func TestTagsFitTheTypes(t *testing.T) {
 	constants := map[string][]string{
 		"Source":        {"go-build", "system", "github-release", "http", "file", "go-install", "oci"},
 		"RestartPolicy": {string(RestartAlways), string(RestartOnFailure), string(RestartNever)},
-		"EnsureType":    {string(EnsureTemplate), string(EnsureMkdir)},
-		"HealthType":    {string(HealthHTTP), string(HealthTCP), string(HealthExec), string(HealthNone)},
+		"ProcessType":   {string(TypeService), string(TypeOneshot), string(TypeCron)},
+		"Condition":     {string(Started), string(Ready), string(Completed)},
+		"EnsureType":    {string(EnsureTemplate), string(EnsureMkdir), string(EnsureFile), string(EnsureCopy), string(EnsureSymlink), string(EnsureDownload)},
+		"HealthType":    {string(HealthHTTP), string(HealthTCP), string(HealthExec), string(HealthGRPC), string(HealthBus), string(HealthLog), string(HealthNone)},
 	}
 	seen := map[reflect.Type]bool{}
 	var look func(reflect.Type)
@@ -173,7 +175,7 @@ func TestTagsFitTheTypes(t *testing.T) {
 		}
 	}
 	look(reflect.TypeFor[Service]())
-	if len(seen) != 13 {
+	if len(seen) != 22 {
 		t.Errorf("looked at %d types", len(seen))
 	}
 }

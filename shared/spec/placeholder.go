@@ -19,11 +19,17 @@ type Vars struct {
 	Node      events.Node    // {node.name}
 	Ports     map[string]int // {ports.<name>}: numbers for those that the spec leaves open
 	Env       []string       // {env.NAME}: the supervisor's environment, as NAME=value
+	NodeDir   string         // {node.dir}: the node's own directory
+	Instance  string         // {instance}: the token of the instance
+	// Secrets is {secret.NAME}; there are none if nil. Its errors must not have
+	// the value in them.
+	Secrets func(name string) (string, error)
 }
 
 // scope finds the values of one service's placeholders.
 type scope struct {
-	service Service
+	service Service // with defaults
+	replica int
 	vars    Vars
 	ports   map[string]int // as the spec has them, by name
 	names   []string       // of all placeholders, sorted
@@ -31,11 +37,17 @@ type scope struct {
 	// made up, and made says that it happened to a text that may be anything.
 	trial bool
 	made  bool
+	// redacted: secrets stay placeholders.
+	redacted bool
+	secrets  bool // the text at hand may have secrets
 }
 
-func newScope(s Service, v Vars) *scope {
-	c := &scope{service: s, vars: v, ports: map[string]int{}}
-	c.names = []string{"env.NAME", "node.name", "shared.config.dataDir", "shared.config.dir", "shared.dep.bin", "shared.log.dir"}
+func (s Located) newScope(v Vars) *scope {
+	c := &scope{service: s.WithDefaults(), replica: s.Replica, vars: v, ports: map[string]int{}}
+	c.names = []string{
+		"env.NAME", "instance", "node.dir", "node.name", "replica", "secret.NAME", "service.id",
+		"shared.config.dataDir", "shared.config.dir", "shared.dep.bin", "shared.log.dir",
+	}
 	if s.Dep != nil && s.Dep.Version != "" {
 		c.names = append(c.names, "shared.dep.version")
 	}
@@ -61,6 +73,9 @@ func (c *scope) value(name string) (string, *Error) {
 	if variable, ok := strings.CutPrefix(name, "env."); ok {
 		return c.variable(variable)
 	}
+	if secret, ok := strings.CutPrefix(name, "secret."); ok {
+		return c.secret(secret)
+	}
 	if port, ok := strings.CutPrefix(name, "ports."); ok {
 		if n, known := c.ports[port]; known {
 			return c.port(port, n)
@@ -69,6 +84,7 @@ func (c *scope) value(name string) (string, *Error) {
 	values := map[string]string{
 		"node.name": string(c.vars.Node), "shared.dep.bin": c.vars.Bin, "shared.config.dir": c.vars.ConfigDir,
 		"shared.config.dataDir": c.vars.DataDir, "shared.log.dir": c.vars.LogDir,
+		"service.id": string(c.service.ID), "replica": strconv.Itoa(c.replica), "instance": c.vars.Instance, "node.dir": c.vars.NodeDir,
 	}
 	if c.service.Dep != nil {
 		values["shared.dep.version"] = c.service.Dep.Version
@@ -104,6 +120,35 @@ func (c *scope) variable(name string) (string, *Error) {
 		}
 	}
 	return "", &Error{Reason: fmt.Sprintf("placeholder {env.%s}: the variable %s is not set", name, name)}
+}
+
+// secret is the value of a secret. No error has it.
+func (c *scope) secret(name string) (string, *Error) {
+	placeholder := fmt.Sprintf("placeholder {secret.%s}", shorten(name))
+	switch {
+	case shapes["secret"].check(name) != "":
+		return "", &Error{Reason: placeholder, Want: shapes["secret"].want}
+	case !c.secrets:
+		return "", &Error{
+			Reason: placeholder + ": a secret would be shown here",
+			Want:   "it in process.env, process.args, a hook's command, a file's content or a template",
+		}
+	case c.trial:
+		c.made = true
+		return "x", nil
+	case c.redacted:
+		return "{secret." + name + "}", nil
+	case c.vars.Secrets == nil:
+		return "", &Error{Reason: placeholder + " has no value here"}
+	}
+	value, err := c.vars.Secrets(name)
+	if err != nil {
+		return "", &Error{Reason: placeholder + ": " + err.Error()}
+	}
+	if strings.ContainsRune(value, 0) {
+		return "", &Error{Reason: placeholder + ": the secret has a NUL character", Want: "text without it"}
+	}
+	return value, nil
 }
 
 func (c *scope) port(name string, n int) (string, *Error) {

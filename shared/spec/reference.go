@@ -30,8 +30,13 @@ A member marked *placeholders* may have these; "{{" stands for a brace. A placeh
 | {shared.log.dir} | directory of log files |
 | {ports.primary} | number of the primary port |
 | {ports.NAME} | number of the additional port NAME |
+| {service.id} | id of the service; of a replica, with its number |
+| {replica} | number of the replica, from 0 |
+| {instance} | token of the instance, new for every start |
 | {node.name} | name of the node |
+| {node.dir} | directory of the node |
 | {env.NAME} | variable NAME of the supervisor's environment |
+| {secret.NAME} | the secret NAME; only where *secrets* may be, and in templates |
 `
 
 // writeObject documents one object, then those below it, each type once.
@@ -74,16 +79,27 @@ func cell(text string) string { return strings.NewReplacer("|", `\|`, "<", "&lt;
 
 func (f field) typeText() string {
 	t := f.typ
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if s, ok := scalarOf(t); ok {
+		return s.doc
+	}
 	switch t.Kind() {
-	case reflect.Pointer, reflect.Struct:
+	case reflect.Struct:
+		if short(t) != "" {
+			return "text or object"
+		}
 		return "object"
 	case reflect.Map:
 		return "object of texts"
 	case reflect.Slice:
-		switch t.Elem().Kind() {
-		case reflect.Struct:
+		switch e := t.Elem(); {
+		case e.Kind() == reflect.Struct && short(e) != "":
+			return "list of texts or objects"
+		case e.Kind() == reflect.Struct:
 			return "list of objects"
-		case reflect.Int:
+		case e.Kind() == reflect.Int:
 			return fmt.Sprintf("list of numbers, %d to %d", *f.min, *f.max)
 		}
 		return "list of texts"
@@ -91,8 +107,8 @@ func (f field) typeText() string {
 		return "true or false"
 	case reflect.Int:
 		return fmt.Sprintf("number, %d to %d", *f.min, *f.max)
-	case reflect.Int64:
-		return "duration"
+	case reflect.Float64:
+		return fmt.Sprintf("number, %d to %d, with decimals", *f.min, *f.max)
 	}
 	if len(f.enum) > 0 {
 		return "`" + strings.Join(f.enum, "`, `") + "`"
@@ -102,6 +118,8 @@ func (f field) typeText() string {
 
 func (f field) defaultText() string {
 	switch {
+	case f.required && f.unless != "":
+		return "**required** without " + f.unless
 	case f.required:
 		return "**required**"
 	case f.def != "":
@@ -121,10 +139,16 @@ func (f field) remarks() string {
 	case f.when.some():
 		fmt.Fprintf(&b, " Only where %s is %s.", f.when.sibling, alternatives(f.when.is))
 	}
-	if f.shape != "" && f.shape != "line" && f.shape != "match" && f.shape != "dependency" && f.shape != "id" {
+	if f.shape != "" && f.shape != "line" && f.shape != "match" && f.shape != "dependency" && f.shape != "id" && f.shape != "regexp" && f.shape != "filled" {
 		fmt.Fprintf(&b, " Form: %s.", shapes[f.shape].want)
 	}
-	if f.placeholders {
+	if f.positive {
+		b.WriteString(" More than 0.")
+	}
+	switch {
+	case f.secrets:
+		b.WriteString(" *Placeholders, secrets.*")
+	case f.placeholders:
 		b.WriteString(" *Placeholders.*")
 	}
 	return b.String()

@@ -53,7 +53,6 @@ func TestResolve(t *testing.T) {
 	want.Process.Args = []string{"{not}", "{local}", "1080:1081", "}", ""}
 	want.Process.Env = map[string]string{"HOME": "/home/last", "CONF": "/core/local/conf/a", "LOGS": "/core/local/logs"}
 	want.Process.WorkingDir = "/core/local/data/a"
-	want.Process.RestartPolicy = RestartOnFailure
 	want.Process.Ensure = []Ensure{{Type: EnsureTemplate, Template: "/specs/t/a.tmpl", Target: "/core/local/conf/a/a"}}
 	want.Logging.Stdout = "/core/local/logs/a.log"
 	want.Health.Endpoint = "127.0.0.1:1080"
@@ -76,10 +75,17 @@ func TestDefaults(t *testing.T) {
 		"health": {"type": "http"}, "caddy": {"routes": [{"handle": [{"handler": "reverse_proxy", "health_check": {"path": "/"}}]}]}}`).WithDefaults()
 	want := Service{
 		ID: "a", DisplayName: "a",
-		Process: Process{Command: "x", WorkingDir: "{shared.config.dataDir}", RestartPolicy: RestartOnFailure},
-		Ports:   Ports{Primary: &Port{Protocol: "tcp"}},
-		Logging: Logging{Provider: "shared/log", Stdout: "{shared.log.dir}/a.log", Format: "text"},
-		Health:  Health{Type: HealthHTTP, Interval: 5e9, Timeout: 3e9, StartPeriod: 30e9, FailureThreshold: 3, Endpoint: "http://127.0.0.1:{ports.primary}/"},
+		Process: Process{
+			Type: TypeService, Command: "x", WorkingDir: "{shared.config.dataDir}", Replicas: 1, StopSignal: "SIGTERM",
+			RestartPolicy: Restart{
+				Policy: RestartOnFailure, InitialBackoff: 1e8, MaxBackoff: 30e9, Factor: 2, Budget: Budget{Restarts: 6, Window: 60e9}, ResetAfter: 10e9,
+			},
+		},
+		Ports:   Ports{Primary: &Port{Protocol: "tcp", Host: "127.0.0.1"}},
+		Logging: Logging{Provider: "shared/log", Stdout: "{shared.log.dir}/a.log", Format: "auto"},
+		Health: Health{Probe: Probe{
+			Type: HealthHTTP, Interval: 5e9, Timeout: 3e9, StartPeriod: 30e9, FailureThreshold: 3, SuccessThreshold: 1, Endpoint: "http://127.0.0.1:{ports.primary}/",
+		}},
 		Caddy: Caddy{Routes: []Route{{Handle: []Handler{{
 			Handler: "reverse_proxy", Upstreams: []string{"127.0.0.1:{ports.primary}"}, HealthCheck: &HealthCheck{Path: "/", Interval: 5e9, Timeout: 2e9},
 		}}}}},
@@ -135,8 +141,8 @@ func TestExpand(t *testing.T) {
 		t.Errorf("got %q, %v", out, err)
 	}
 	_, err = s.Expand("redis.conf.tmpl", "ok\n{node.nam}\n{", vars)
-	want := "redis.conf.tmpl:2:1: unknown placeholder {node.nam}: did you mean {node.name}? Want one of {env.NAME}, {node.name}, {ports.metrics}, " +
-		"{ports.primary}, {shared.config.dataDir}, {shared.config.dir}, {shared.dep.bin}, {shared.dep.version}, {shared.log.dir}\n" +
+	want := "redis.conf.tmpl:2:1: unknown placeholder {node.nam}: did you mean {node.name}? Want one of {env.NAME}, {instance}, {node.dir}, {node.name}, {ports.metrics}, " +
+		"{ports.primary}, {replica}, {secret.NAME}, {service.id}, {shared.config.dataDir}, {shared.config.dir}, {shared.dep.bin}, {shared.dep.version}, {shared.log.dir}\n" +
 		"redis.conf.tmpl:3:1: \"{\" is no placeholder: want a name in braces, as in {ports.primary}, or \"{{\" for a brace"
 	if err == nil || err.Error() != want {
 		t.Errorf("got:  %v\nwant: %s", err, want)
@@ -192,7 +198,7 @@ func FuzzPlaceholders(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c := newScope(s.Service, vars)
+		c := s.newScope(vars)
 		out, err := expand(text, c.value)
 		if err != nil {
 			if err.Reason == "" || errors.Is(err, nil) {

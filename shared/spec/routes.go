@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -51,6 +52,14 @@ func (s Service) PublicRoutes() []events.Route {
 		list[i].Upstreams, list[i].Health = nil, nil
 	}
 	return list
+}
+
+// defaultRoute is the route of a service that is exposed without routes.
+func defaultRoute(id ServiceID) Route {
+	return Route{
+		Match:  []string{fmt.Sprintf("host(`%s`)", defaultHost(id))},
+		Handle: []Handler{{Handler: "reverse_proxy"}},
+	}
 }
 
 // defaultHost is the host of a service that is exposed without routes. Browsers

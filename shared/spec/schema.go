@@ -76,7 +76,7 @@ func objectSchema(t reflect.Type, defs map[string]any) object {
 	required := []string{}
 	for _, m := range members(t) {
 		properties = append(properties, member{m.name, append(object{{"description", m.description()}}, memberSchema(m, defs)...)})
-		if m.required {
+		if m.required && m.unless == "" {
 			required = append(required, m.name)
 		}
 	}
@@ -91,10 +91,14 @@ func objectSchema(t reflect.Type, defs map[string]any) object {
 }
 
 // description is the member's documentation with what no other keyword says.
+// That a duration or a size must be more than 0 is one of these things.
 func (f field) description() string {
 	text := f.doc()
 	if f.placeholders {
 		text += " Placeholders are replaced."
+	}
+	if f.positive {
+		text += " More than 0."
 	}
 	return text
 }
@@ -106,7 +110,7 @@ func memberSchema(m field, defs map[string]any) object {
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		return reference(t, defs)
+		return structSchema(t, defs)
 	case reflect.Map:
 		return object{
 			{"type", "object"},
@@ -129,7 +133,7 @@ func memberSchema(m field, defs map[string]any) object {
 	s := scalarSchema(t, m.rule, !m.required && !m.must.some())
 	if m.def != "" {
 		var value any = m.def
-		if t.Kind() == reflect.Int {
+		if t.Kind() == reflect.Int || t.Kind() == reflect.Float64 {
 			value = number(m.def)
 		}
 		s = append(s, member{"default", value})
@@ -139,9 +143,18 @@ func memberSchema(m field, defs map[string]any) object {
 
 func elementSchema(t reflect.Type, r rule, defs map[string]any) object {
 	if t.Kind() == reflect.Struct {
-		return reference(t, defs)
+		return structSchema(t, defs)
 	}
 	return scalarSchema(t, r, false)
+}
+
+// structSchema refers to an object's schema, beside the text that is short for
+// it where there is one.
+func structSchema(t reflect.Type, defs map[string]any) object {
+	if m, ok := shortMember(t); ok {
+		return object{{"oneOf", []object{scalarSchema(m.typ, m.rule, false), reference(t, defs)}}}
+	}
+	return reference(t, defs)
 }
 
 func reference(t reflect.Type, defs map[string]any) object {
@@ -153,13 +166,19 @@ func reference(t reflect.Type, defs map[string]any) object {
 }
 
 func scalarSchema(t reflect.Type, r rule, mayBeEmpty bool) object {
-	switch {
-	case t == reflect.TypeFor[Duration]():
-		return object{{"type", "string"}, {"pattern", durationPattern}}
-	case t.Kind() == reflect.Bool:
+	if s, ok := scalarOf(t); ok {
+		if len(s.schema) == 1 {
+			return s.schema[0]
+		}
+		return object{{"oneOf", s.schema}}
+	}
+	switch t.Kind() {
+	case reflect.Bool:
 		return object{{"type", "boolean"}}
-	case t.Kind() == reflect.Int:
+	case reflect.Int:
 		return object{{"type", "integer"}, {"minimum", *r.min}, {"maximum", *r.max}}
+	case reflect.Float64:
+		return object{{"type", "number"}, {"minimum", *r.min}, {"maximum", *r.max}}
 	}
 	s := object{{"type", "string"}}
 	if len(r.enum) > 0 {
@@ -194,6 +213,9 @@ func reserved() []string {
 func conditionSchemas(t reflect.Type) []object {
 	var list []object
 	for _, m := range members(t) {
+		if m.unless != "" {
+			list = append(list, object{{"anyOf", []object{{{"required", []string{m.name}}}, {{"required", []string{m.unless}}}}}})
+		}
 		if c := m.must; c.some() {
 			list = append(list, object{{"if", holds(c)}, {"then", object{{"required", []string{m.name}}}}})
 		}

@@ -47,6 +47,9 @@ func validate(schema *jsonschema.Schema, document []byte) error {
 var beyondSchema = map[string]bool{
 	"lone-surrogate": true, "twice": true, "no-primary-port": true, "no-upstream": true, "ports-twice": true, "two-host-matchers": true,
 	"placeholders": true, "resolved-forms": true, "tcp-endpoint": true, "secret-in-url": true,
+	"restart-pauses": true, "oneshot-always": true, "schedule-never": true, "schedule-with-zone": true, "schedule-too-often": true, "replicas": true,
+	"replicas-of-a-long-id": true, "memory-high": true, "download-url": true, "range-with-port": true, "probe-ports": true, "probe-forms": true,
+	"platform-condition": true, "secrets-elsewhere": true, "cores": true, // a number's decimals
 }
 
 func TestSchemaRejectsWhatParseRejects(t *testing.T) {
@@ -143,7 +146,8 @@ func TestReferenceNamesEveryMember(t *testing.T) {
 	text := Reference()
 	for _, want := range []string{
 		"### The document", "### `process.ensure[]`", "### `caddy.routes[].handle[].health_check`",
-		"| `restartPolicy` | `always`, `on-failure`, `never` | `on-failure` | After which exits it is started again. |",
+		"| `restartPolicy` | text or object |  | After which exits it is started again; as an object, also how soon and how often. |",
+		"### `process.restartPolicy`", "| `policy` | `always`, `on-failure`, `never` | `on-failure` | After which exits it is started again. |",
 		"| `id` | text | **required** |", "| {ports.NAME} |",
 	} {
 		if !strings.Contains(text, want) {

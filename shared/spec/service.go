@@ -4,10 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // PrimaryPort is the name of the primary port.
@@ -20,6 +20,18 @@ func (s Service) AllPorts() []NamedPort {
 		list = append(list, NamedPort{Name: PrimaryPort, Port: *s.Ports.Primary})
 	}
 	return append(list, s.Ports.Additional...)
+}
+
+// Bounds are the first and the last port of the range; ok is false where there
+// is none.
+func (p Port) Bounds() (first, last int, ok bool) { return parseRange(p.Range) }
+
+func parseRange(text string) (first, last int, ok bool) {
+	low, high, found := strings.Cut(text, "-")
+	a, errA := strconv.ParseUint(low, 10, 16)
+	b, errB := strconv.ParseUint(high, 10, 16)
+	ok = found && errA == nil && errB == nil && 0 < a && a <= b && len(low) < 6 && len(high) < 6
+	return int(a), int(b), ok
 }
 
 // key is equal for ports that cannot be had by two.
@@ -43,36 +55,51 @@ func (s Service) WithDefaults() Service {
 	s.DisplayName = first(s.DisplayName, string(s.ID))
 	s.Process.WorkingDir = first(s.Process.WorkingDir, "{shared.config.dataDir}")
 	s.Logging.Stdout = first(s.Logging.Stdout, "{shared.log.dir}/"+string(s.ID)+".log")
-	if s.Health.Endpoint == "" && s.Ports.Primary != nil {
-		switch s.Health.Type {
+	primary := s.primaryAddress()
+	for _, p := range s.Health.probes() {
+		if p.Endpoint != "" || s.Ports.Primary == nil {
+			continue
+		}
+		switch p.Type {
 		case HealthHTTP:
-			s.Health.Endpoint = "http://" + primaryAddress + "/"
-		case HealthTCP:
-			s.Health.Endpoint = primaryAddress
+			p.Endpoint = "http://" + primary + "/"
+		case HealthTCP, HealthGRPC:
+			p.Endpoint = primary
 		}
 	}
 	if s.Caddy.Expose && len(s.Caddy.Routes) == 0 {
-		s.Caddy.Routes = []Route{{
-			Match:  []string{fmt.Sprintf("host(`%s`)", defaultHost(s.ID))},
-			Handle: []Handler{{Handler: "reverse_proxy"}},
-		}}
+		s.Caddy.Routes = []Route{defaultRoute(s.ID)}
 	}
 	for _, r := range s.Caddy.Routes {
 		for i := range r.Handle {
 			if len(r.Handle[i].Upstreams) == 0 {
-				r.Handle[i].Upstreams = []string{primaryAddress}
+				r.Handle[i].Upstreams = []string{primary}
 			}
 		}
 	}
-	visit(reflect.ValueOf(&s).Elem(), "", func(_ reflect.Value, m field, v reflect.Value, _ string) {
-		if m.def != "" && v.IsZero() {
+	visit(reflect.ValueOf(&s).Elem(), "", func(parent reflect.Value, m field, v reflect.Value, _ string) {
+		applies := !m.when.some() || slices.Contains(m.when.is, effective(parent, m.when.sibling))
+		if m.def != "" && v.IsZero() && applies {
 			setDefault(v, m.def)
 		}
 	})
 	return s
 }
 
-const primaryAddress = "127.0.0.1:{ports." + PrimaryPort + "}"
+// primaryAddress is where the primary port is reached from this machine.
+func (s Service) primaryAddress() string {
+	host := "127.0.0.1"
+	if p := s.Ports.Primary; p != nil && p.Host != "" && p.Host != "0.0.0.0" {
+		host = p.Host
+	}
+	if host == "::" {
+		host = "::1"
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":{ports." + PrimaryPort + "}"
+}
 
 func first(a, b string) string {
 	if a != "" {
@@ -88,12 +115,12 @@ func setDefault(v reflect.Value, text string) {
 		v.SetString(text)
 	case reflect.Int:
 		v.SetInt(int64(number(text)))
-	case reflect.Int64:
-		d, err := ParseDuration(text)
-		if err != nil {
+	case reflect.Float64:
+		v.SetFloat(float64(number(text)))
+	case reflect.Int64: // one of the scalars that may be a text
+		if err := json.Unmarshal([]byte(strconv.Quote(text)), v.Addr().Interface()); err != nil {
 			panic("spec tag: " + err.Error())
 		}
-		v.SetInt(int64(d))
 	default:
 		panic("spec tag: no default for a " + v.Kind().String())
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"core.internal/shared/events"
 )
@@ -70,6 +71,16 @@ var shapes = map[string]shape{
 	"absolute":   {want: "an absolute path, as in {shared.config.dir}/x.conf", reject: rejectRelative},
 	"command":    {want: "an absolute path, or a command on PATH without a slash", reject: rejectCommand},
 	"address":    {want: "host:port, as in 127.0.0.1:{ports.primary}", reject: rejectAddress},
+	"url":        {want: "a URL, as in https://example.org/file.tar.gz", reject: rejectURL},
+	"filled":     {want: "a path", reject: rejectEmpty},
+	"envfile":    {want: `a path, absolute or below the node directory; "-" in front for one that may be missing`, reject: rejectEnvFile},
+	"range":      {pattern: `^[0-9]{1,5}-[0-9]{1,5}$`, want: `two numbers from 1 to 65535, the lower one first, as in "8000-8100"`, reject: rejectRange},
+	"host":       {pattern: `^[A-Za-z0-9_.:-]{1,253}$`, want: "an IP address or a host name"},
+	"sha256":     {pattern: `^[0-9a-f]{64}$`, want: "64 hexadecimal digits in lower case"},
+	"cron":       {want: `five fields (minute, hour, day of month, month, day of week), or as in "@hourly" or "@every 90s"`, reject: rejectCron},
+	"timezone":   {want: `a time zone, as in "Europe/Berlin"`, reject: rejectTimezone},
+	"regexp":     {want: "a regular expression (RE2) of at most 1000 characters", reject: rejectRegexp},
+	"secret":     {pattern: `^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`, want: "the name of a secret: letters, digits, '.', '_' or '-'"},
 	"match":      {pattern: "^(host|path)\\( *`[^`]+`( *, *`[^`]+`)* *\\)$", want: "host(`a`, `b`) or path(`/x/*`)", reject: rejectMatch},
 }
 
@@ -176,6 +187,61 @@ func rejectMatch(text string) string {
 	_, err := parseMatch(text)
 	if err != nil {
 		return err.Error()
+	}
+	return ""
+}
+
+func rejectEmpty(text string) string {
+	if text == "" {
+		return "empty"
+	}
+	return ""
+}
+
+func rejectEnvFile(text string) string {
+	path := strings.TrimPrefix(text, "-")
+	if path == "" {
+		return "empty"
+	}
+	if !filepath.IsAbs(path) && !filepath.IsLocal(path) {
+		return fmt.Sprintf("found %q", shorten(text))
+	}
+	return ""
+}
+
+func rejectRange(text string) string {
+	if _, _, ok := parseRange(text); !ok {
+		return fmt.Sprintf("found %q", shorten(text))
+	}
+	return ""
+}
+
+func rejectCron(text string) string {
+	if text == "" {
+		return "empty"
+	}
+	if _, err := ParseSchedule(text); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func rejectTimezone(text string) string {
+	if _, err := time.LoadLocation(text); err != nil || text == "" || text == "Local" {
+		return fmt.Sprintf("found %q", shorten(text))
+	}
+	return ""
+}
+
+func rejectRegexp(text string) string {
+	if text == "" {
+		return "empty"
+	}
+	if len(text) > 1000 {
+		return fmt.Sprintf("found %d characters", len(text))
+	}
+	if _, err := regexp.Compile(text); err != nil {
+		return fmt.Sprintf("%q is none (%s)", shorten(text), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return ""
 }

@@ -32,8 +32,8 @@ type Service struct {
 	Health Health `json:"health,omitzero"`
 	// How the edge exposes it over HTTP.
 	Caddy Caddy `json:"caddy,omitzero"`
-	// Services that must be healthy first, or stages: "core.bus", "core.edge", "core.controller", "core.pipelines".
-	Dependencies []string `json:"dependencies,omitempty" spec:"shape=dependency;unique"`
+	// Services that must be ready first, or stages: "core.bus", "core.edge", "core.controller", "core.pipelines". A text, or an object that says what must be true of the other.
+	Dependencies []Dependency `json:"dependencies,omitempty" spec:"unique"`
 	// Profiles that enable the service by default.
 	Profiles []string `json:"profiles,omitempty" spec:"shape=token;unique"`
 }
@@ -64,53 +64,6 @@ const (
 	SourceOCI           Source = "oci"
 )
 
-// Process says what runs.
-type Process struct {
-	// Executable, absolute or looked up on PATH.
-	Command string `json:"command" spec:"placeholders;shape=command"`
-	// Arguments.
-	Args []string `json:"args,omitempty" spec:"placeholders"`
-	// Environment beside what every service gets.
-	Env map[string]string `json:"env,omitempty" spec:"placeholders;keys=variable"`
-	// Directory the process starts in; the service's data directory if empty.
-	WorkingDir string `json:"workingDir,omitempty" spec:"placeholders;shape=absolute"`
-	// After which exits it is started again.
-	RestartPolicy RestartPolicy `json:"restartPolicy,omitempty" spec:"enum=always|on-failure|never;default=on-failure"`
-	// What must be in place before it starts, done in order.
-	Ensure []Ensure `json:"ensure,omitempty"`
-}
-
-// RestartPolicy says after which exits a process is started again.
-type RestartPolicy string
-
-// Restart policies.
-const (
-	RestartAlways    RestartPolicy = "always"
-	RestartOnFailure RestartPolicy = "on-failure"
-	RestartNever     RestartPolicy = "never"
-)
-
-// Ensure is one idempotent preparation.
-type Ensure struct {
-	// What to do: write a file from a template, or make a directory.
-	Type EnsureType `json:"type" spec:"enum=template|mkdir;open"`
-	// For template: the source, relative to the spec's directory.
-	Template string `json:"template,omitempty" spec:"shape=local;when=type:template;must"`
-	// For template: the file to write.
-	Target string `json:"target,omitempty" spec:"placeholders;shape=absolute;when=type:template;must"`
-	// For mkdir: the directory.
-	Path string `json:"path,omitempty" spec:"placeholders;shape=absolute;when=type:mkdir;must"`
-}
-
-// EnsureType is a kind of preparation.
-type EnsureType string
-
-// Preparations.
-const (
-	EnsureTemplate EnsureType = "template"
-	EnsureMkdir    EnsureType = "mkdir"
-)
-
 // Ports are the ports a service listens on.
 type Ports struct {
 	// The main port, {ports.primary} in placeholders.
@@ -122,7 +75,11 @@ type Ports struct {
 // Port is one port on the loopback address.
 type Port struct {
 	// Number from 1 to 65535, or 0 for any free port.
-	Port int `json:"port" spec:"min=0;max=65535"`
+	Port int `json:"port" spec:"min=0;max=65535;unless=range"`
+	// The first free port from one number to another, as in "8000-8100", in place of a number.
+	Range string `json:"range,omitempty" spec:"shape=range"`
+	// Address the service listens on, for health checks and the edge.
+	Host string `json:"host,omitempty" spec:"shape=host;default=127.0.0.1"`
 	// What is spoken there.
 	Protocol string `json:"protocol,omitempty" spec:"enum=tcp|udp|http|https|grpc;default=tcp"`
 }
@@ -133,51 +90,6 @@ type NamedPort struct {
 	Name string `json:"name" spec:"shape=port"`
 	Port
 }
-
-// Logging says where the output goes.
-type Logging struct {
-	// Who writes the files.
-	Provider string `json:"provider,omitempty" spec:"enum=shared/log;default=shared/log"`
-	// File for standard output; a file named after the service if empty.
-	Stdout string `json:"stdout,omitempty" spec:"placeholders;shape=absolute"`
-	// File for standard error; the same as for standard output if empty.
-	Stderr string `json:"stderr,omitempty" spec:"placeholders;shape=absolute"`
-	// How the service writes its lines.
-	Format string `json:"format,omitempty" spec:"enum=json|text;default=text"`
-	// How long rotated files are kept, as in "7d" or "12h".
-	Retention Duration `json:"retention,omitempty"`
-}
-
-// Health is the check that makes a service healthy.
-type Health struct {
-	// How it is asked; a service without a check is healthy while it runs.
-	Type HealthType `json:"type,omitempty" spec:"enum=http|tcp|exec|none;default=none"`
-	// Time between checks.
-	Interval Duration `json:"interval,omitempty" spec:"default=5s"`
-	// Time one check may take.
-	Timeout Duration `json:"timeout,omitempty" spec:"default=3s"`
-	// For http a URL, for tcp host:port; the primary port if empty.
-	Endpoint string `json:"endpoint,omitempty" spec:"placeholders;when=type:http|tcp"`
-	// For http: statuses that are healthy; any 2xx if empty.
-	ExpectedStatus []int `json:"expectedStatus,omitempty" spec:"min=100;max=599;unique;when=type:http"`
-	// For exec: command and arguments; exit status 0 is healthy.
-	Command []string `json:"command,omitempty" spec:"placeholders;least=1;when=type:exec;must"`
-	// How long after a start failures do not count.
-	StartPeriod Duration `json:"startPeriod,omitempty" spec:"default=30s"`
-	// Failures in a row that make it unhealthy.
-	FailureThreshold int `json:"failureThreshold,omitempty" spec:"min=0;max=1000;default=3"`
-}
-
-// HealthType is a kind of check.
-type HealthType string
-
-// Health checks.
-const (
-	HealthHTTP HealthType = "http"
-	HealthTCP  HealthType = "tcp"
-	HealthExec HealthType = "exec"
-	HealthNone HealthType = "none"
-)
 
 // Caddy is a service's exposure over HTTP.
 type Caddy struct {

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,7 +19,7 @@ func (b *Services) ensure(s spec.Located, vars spec.Vars) error {
 	defer root.Close()
 	id := string(s.ID)
 	for _, dir := range []string{b.Layout.Data(id), b.Layout.Conf(id), b.Layout.Logs()} {
-		if err := mkdir(root, b.Layout.Dir, dir); err != nil {
+		if err := mkdir(root, b.Layout.Dir, dir, 0); err != nil {
 			return fmt.Errorf("prepare %s: %w", s.ID, err)
 		}
 	}
@@ -26,7 +27,7 @@ func (b *Services) ensure(s spec.Located, vars spec.Vars) error {
 		field := fmt.Sprintf("process.ensure[%d]", i)
 		switch e.Type {
 		case spec.EnsureMkdir:
-			if err := mkdir(root, b.Layout.Dir, e.Path); err != nil {
+			if err := mkdir(root, b.Layout.Dir, e.Path, e.Mode.Perm(0)); err != nil {
 				return s.Errorf(field+".path", "", "%v", err)
 			}
 		case spec.EnsureTemplate:
@@ -49,16 +50,24 @@ func within(dir, path string) (string, error) {
 	return rel, nil
 }
 
-func mkdir(root *os.Root, dir, path string) error {
+// mkdir makes a directory and gives it permissions, where mode is not 0 also if
+// it is there.
+func mkdir(root *os.Root, dir, path string, mode fs.FileMode) error {
 	rel, err := within(dir, path)
 	if err != nil {
 		return err
 	}
-	if info, err := root.Stat(rel); err == nil && info.IsDir() {
+	info, err := root.Stat(rel)
+	if err != nil || !info.IsDir() {
+		if err := root.MkdirAll(rel, 0o700); err != nil {
+			return fmt.Errorf("make directory %s: %w", path, err)
+		}
+	}
+	if mode == 0 || err == nil && info.Mode().Perm() == mode {
 		return nil
 	}
-	if err := root.MkdirAll(rel, 0o700); err != nil {
-		return fmt.Errorf("make directory %s: %w", path, err)
+	if err := root.Chmod(rel, mode); err != nil {
+		return fmt.Errorf("set the permissions of %s: %w", path, err)
 	}
 	return nil
 }
@@ -88,7 +97,14 @@ func template(root *os.Root, dir string, s spec.Located, e spec.Ensure, vars spe
 	if err != nil {
 		return s.Errorf("process.ensure", "", "%v", err)
 	}
+	mode := e.Mode.Perm(0o600)
 	if now, err := root.ReadFile(rel); err == nil && string(now) == out {
+		if info, err := root.Stat(rel); err != nil || info.Mode().Perm() == mode {
+			return err
+		}
+		if err := root.Chmod(rel, mode); err != nil {
+			return fmt.Errorf("set the permissions of %s: %w", e.Target, err)
+		}
 		return nil
 	}
 	if err := root.MkdirAll(filepath.Dir(rel), 0o700); err != nil {
@@ -97,6 +113,9 @@ func template(root *os.Root, dir string, s spec.Located, e spec.Ensure, vars spe
 	temp := rel + ".new"
 	if err := root.WriteFile(temp, []byte(out), 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", e.Target, err)
+	}
+	if err := root.Chmod(temp, mode); err != nil { // the umask does not count
+		return fmt.Errorf("set the permissions of %s: %w", e.Target, err)
 	}
 	if err := root.Rename(temp, rel); err != nil {
 		return fmt.Errorf("write %s: %w", e.Target, err)

@@ -64,7 +64,7 @@ func (s *Supervisor) register(l spec.Located, f found) {
 	}
 	s.state(u, events.ServiceRegistered{
 		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,
-		Dependencies: l.Dependencies, Profiles: l.Profiles, Routes: l.PublicRoutes(),
+		Dependencies: l.DependsOn(), ReplicaOf: string(l.ReplicaOf), Profiles: l.Profiles, Routes: l.PublicRoutes(),
 	})
 	if known {
 		return

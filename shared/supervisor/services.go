@@ -53,7 +53,7 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 	id := string(s.ID)
 	vars := spec.Vars{
 		Bin: bin, ConfigDir: b.Layout.Conf(id), DataDir: b.Layout.Data(id), LogDir: b.Layout.Logs(),
-		Node: b.Node, Ports: numbers, Env: b.Environ,
+		Node: b.Node, NodeDir: b.Layout.Dir, Instance: i.Name, Ports: numbers, Env: b.Environ, Secrets: b.secret,
 	}
 	r, err := s.Resolve(vars)
 	if err != nil {
@@ -69,14 +69,15 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 	env := b.environ(r, i.Name)
 	built := Built{
 		Command: process.Command{
-			Path: path, Args: r.Process.Args, Env: env, Dir: r.Process.WorkingDir, StopTimeout: b.StopTimeout,
+			Path: path, Args: r.Process.Args, Env: env, Dir: r.Process.WorkingDir,
+			StopSignal: r.Process.StopSignal.Number(), StopTimeout: r.Process.StopTimeout.Or(b.StopTimeout),
 			Stdout: r.Logging.Stdout, Stderr: r.Logging.Stderr, Retention: time.Duration(r.Logging.Retention),
 		},
 		Routes: r.EventRoutes(),
 		Check: health.Check{
 			Type: r.Health.Type, Endpoint: r.Health.Endpoint, Expected: r.Health.ExpectedStatus, Command: r.Health.Command,
 			Interval: time.Duration(r.Health.Interval), Timeout: time.Duration(r.Health.Timeout),
-			StartPeriod: time.Duration(r.Health.StartPeriod), Threshold: r.Health.FailureThreshold,
+			StartPeriod: time.Duration(r.Health.StartPeriod), Threshold: r.Health.FailureThreshold, Successes: r.Health.SuccessThreshold,
 		},
 	}
 	if r.Health.Type == spec.HealthExec {
@@ -104,13 +105,21 @@ func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int
 				before = k.Port
 			}
 		}
-		n, err := b.book.Take(string(s.ID), ports.Network(p.Protocol), p.Port.Port, before)
+		n, err := b.takePort(string(s.ID), p.Port, before)
 		if err != nil {
 			return nil, fmt.Errorf("port %q of %s: %w", p.Name, s.ID, err)
 		}
 		numbers[p.Name] = n
 	}
 	return numbers, nil
+}
+
+func (b *Services) takePort(owner string, p spec.Port, kept int) (int, error) {
+	network := ports.Network(p.Protocol)
+	if first, last, ok := p.Bounds(); ok {
+		return b.book.TakeRange(owner, network, first, last, kept)
+	}
+	return b.book.Take(owner, network, p.Port, kept)
 }
 
 // bin returns the directory that {shared.dep.bin} stands for: the one with the

@@ -56,7 +56,7 @@ type Options struct {
 	Want func(spec.Located) events.ServiceDesired
 	// Usable says why a service can never be started by this build; may be nil.
 	Usable func(spec.Located) error
-	// Policy is a service's restart policy; process.DefaultPolicy if nil.
+	// Policy is a service's restart policy; process.PolicyOf if nil.
 	Policy func(spec.Located) process.Policy
 	// Prior is what is known of the services from before, if anything is.
 	Prior *state.State
@@ -131,7 +131,7 @@ func New(o Options) *Supervisor {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Policy == nil {
-		o.Policy = func(s spec.Located) process.Policy { return process.DefaultPolicy(s.Process.RestartPolicy) }
+		o.Policy = func(s spec.Located) process.Policy { return process.PolicyOf(s.Service) }
 	}
 	if o.Want == nil {
 		o.Want = func(spec.Located) events.ServiceDesired { return events.ServiceDesired{} }

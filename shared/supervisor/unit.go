@@ -22,7 +22,7 @@ import (
 type unit struct {
 	id       events.Entity
 	spec     spec.Located
-	deps     []string
+	deps     []spec.Dependency
 	unusable string
 	policy   process.Policy
 	gone     bool // its spec is: it is ended and forgotten
@@ -134,7 +134,8 @@ func (s *Supervisor) launch(j job) (Built, process.Process, error) {
 	built, err := s.opt.Build(j.ctx, j.spec, j.instance)
 	if err != nil {
 		var held *ports.HeldError
-		if !errors.As(err, &held) {
+		var full *ports.RangeError
+		if !errors.As(err, &held) && !errors.As(err, &full) {
 			err = &finalError{err}
 		}
 		return Built{}, nil, err

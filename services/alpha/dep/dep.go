@@ -2,7 +2,6 @@ package dep
 
 import (
 	"fmt"
-	"slices"
 
 	"core.internal/shared/spec"
 
@@ -23,8 +22,8 @@ func Parse(document []byte) (spec.Service, error) {
 	switch {
 	case string(s.ID) != string(process.Source):
 		return s, fmt.Errorf("service.json: id %q: the program is %s", s.ID, process.Source)
-	case !slices.Contains(s.Dependencies, Bus):
-		return s, fmt.Errorf("service.json: dependencies %q: alpha needs %s", s.Dependencies, Bus)
+	case !s.Needs(Bus):
+		return s, fmt.Errorf("service.json: dependencies %q: alpha needs %s", s.DependsOn(), Bus)
 	case s.Ports.Primary == nil:
 		return s, fmt.Errorf("service.json: no primary port: alpha answers HTTP on it")
 	}
@@ -33,7 +32,7 @@ func Parse(document []byte) (spec.Service, error) {
 
 // Check reports what the spec promises and the settings lack.
 func Check(s spec.Service, c config.Config) error {
-	if slices.Contains(s.Dependencies, Bus) && c.BusURL == "" {
+	if s.Needs(Bus) && c.BusURL == "" {
 		return fmt.Errorf("alpha depends on %s and no bus is named: set CORE_BUS_URL", Bus)
 	}
 	return c.Validate()

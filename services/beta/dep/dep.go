@@ -2,7 +2,6 @@ package dep
 
 import (
 	"fmt"
-	"slices"
 
 	"core.internal/shared/spec"
 
@@ -25,8 +24,8 @@ func Parse(document []byte) (spec.Service, error) {
 		return s, fmt.Errorf("service.json: id %q: the program is %s", s.ID, process.Source)
 	}
 	for _, need := range needs {
-		if !slices.Contains(s.Dependencies, need) {
-			return s, fmt.Errorf("service.json: dependencies %q: beta needs %s", s.Dependencies, need)
+		if !s.Needs(need) {
+			return s, fmt.Errorf("service.json: dependencies %q: beta needs %s", s.DependsOn(), need)
 		}
 	}
 	if s.Ports.Primary == nil {
@@ -37,7 +36,7 @@ func Parse(document []byte) (spec.Service, error) {
 
 // Check reports what the spec promises and the settings lack.
 func Check(s spec.Service, c config.Config) error {
-	if slices.Contains(s.Dependencies, needs[0]) && c.BusURL == "" {
+	if s.Needs(needs[0]) && c.BusURL == "" {
 		return fmt.Errorf("beta depends on %s and no bus is named: set CORE_BUS_URL", needs[0])
 	}
 	return c.Validate()

@@ -2,7 +2,6 @@ package dep
 
 import (
 	"fmt"
-	"slices"
 
 	"core.internal/shared/events"
 	"core.internal/shared/spec"
@@ -23,8 +22,8 @@ func Parse(document []byte) (spec.Service, error) {
 	switch {
 	case string(s.ID) != string(events.Console):
 		return s, fmt.Errorf("service.json: id %q: the program is %s", s.ID, events.Console)
-	case !slices.Contains(s.Dependencies, Bus):
-		return s, fmt.Errorf("service.json: dependencies %q: the console needs %s", s.Dependencies, Bus)
+	case !s.Needs(Bus):
+		return s, fmt.Errorf("service.json: dependencies %q: the console needs %s", s.DependsOn(), Bus)
 	case !s.Caddy.Expose || s.Ports.Primary == nil:
 		return s, fmt.Errorf("service.json: nobody could reach the console: it needs a primary port and caddy.expose")
 	}
@@ -33,7 +32,7 @@ func Parse(document []byte) (spec.Service, error) {
 
 // Check reports what the spec promises and the settings lack.
 func Check(s spec.Service, c config.Config) error {
-	if slices.Contains(s.Dependencies, Bus) && c.BusURL == "" {
+	if s.Needs(Bus) && c.BusURL == "" {
 		return fmt.Errorf("the console depends on %s and no bus is named: set CORE_BUS_URL", Bus)
 	}
 	return c.Validate()

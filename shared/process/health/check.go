@@ -19,6 +19,7 @@ type Check struct {
 
 	Interval, Timeout, StartPeriod time.Duration
 	Threshold                      int // failures in a row that make it unhealthy
+	Successes                      int // successes in a row that make it healthy
 }
 
 // The schema's defaults.
@@ -27,6 +28,7 @@ const (
 	DefaultTimeout     = 3 * time.Second
 	DefaultStartPeriod = 30 * time.Second
 	DefaultThreshold   = 3
+	DefaultSuccesses   = 1
 )
 
 func (c Check) withDefaults() Check {
@@ -34,6 +36,7 @@ func (c Check) withDefaults() Check {
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	c.StartPeriod = cmp.Or(c.StartPeriod, DefaultStartPeriod)
 	c.Threshold = cmp.Or(c.Threshold, DefaultThreshold)
+	c.Successes = cmp.Or(c.Successes, DefaultSuccesses)
 	return c
 }
 
@@ -46,9 +49,10 @@ type Verdict struct {
 // Tracker turns the results of probes into verdicts. The zero value has no
 // verdict yet.
 type Tracker struct {
-	known    bool
-	healthy  bool
-	failures int // in a row, that count
+	known     bool
+	healthy   bool
+	failures  int // in a row, that count
+	successes int // in a row, while it is not healthy
 }
 
 // Healthy reports whether the last verdict was healthy.
@@ -60,10 +64,17 @@ func (t *Tracker) Healthy() bool { return t.known && t.healthy }
 func (t *Tracker) Observe(c Check, err error, uptime time.Duration) (Verdict, bool) {
 	c = c.withDefaults()
 	if err == nil {
-		changed := !t.known || !t.healthy
-		t.known, t.healthy, t.failures = true, true, 0
-		return Verdict{Healthy: true}, changed
+		t.failures = 0
+		if t.Healthy() {
+			return Verdict{Healthy: true}, false
+		}
+		if t.successes++; t.successes < c.Successes {
+			return Verdict{}, false
+		}
+		t.known, t.healthy, t.successes = true, true, 0
+		return Verdict{Healthy: true}, true
 	}
+	t.successes = 0
 	v := Verdict{Healthy: t.Healthy(), Reason: err.Error()}
 	if !t.known && uptime < c.StartPeriod {
 		return v, false

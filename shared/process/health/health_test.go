@@ -194,6 +194,40 @@ func TestTracker(t *testing.T) {
 	}
 }
 
+// A check that wants several successes in a row is healthy, first and again,
+// only then; a failure in between begins the count anew.
+func TestTrackerOfSeveralSuccesses(t *testing.T) {
+	check := health.Check{Threshold: 2, Successes: 3, StartPeriod: time.Second}
+	for story, want := range map[string]string{
+		"+++++":          "..h..",
+		"++-+++":         ".....h",
+		"+++--++-+++":    "..h.u.....h",
+		"++--":           "...u",
+		"--+++":          "..." + ".h",
+		"+++-+-+--+++--": "..h.....u..h.u",
+	} {
+		var tr health.Tracker
+		got := ""
+		for i, r := range story {
+			var err error
+			if r == '-' {
+				err = errors.New("no")
+			}
+			switch v, changed := tr.Observe(check, err, time.Duration(i)*time.Second); {
+			case !changed:
+				got += "."
+			case v.Healthy:
+				got += "h"
+			default:
+				got += "u"
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", story, got, want)
+		}
+	}
+}
+
 // recorder is a probe that says when it was made.
 type recorder struct {
 	mu      sync.Mutex

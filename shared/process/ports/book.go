@@ -28,6 +28,16 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("port %d/%s is held by %s: stop it, or give the service another port", e.Port, e.Network, who)
 }
 
+// RangeError says that no port of a range can be had.
+type RangeError struct {
+	First, Last int
+	Network     string // tcp or udp
+}
+
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("every port from %d to %d/%s is held: stop who holds one, or give the service a wider range", e.First, e.Last, e.Network)
+}
+
 // Network returns the transport of a spec's protocol.
 func Network(protocol string) string {
 	if protocol == "udp" {
@@ -112,6 +122,28 @@ func (b *Book) Take(owner, network string, port, kept int) (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("find a free %s port for %s: all that were tried are taken", network, owner)
+}
+
+// TakeRange gives owner the first free port from first to last, preferably kept.
+// Where none is free the error is a [*RangeError].
+func (b *Book) TakeRange(owner, network string, first, last, kept int) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	free := func(n int) bool {
+		o := b.owner[key{network, n}]
+		return (o == "" || o == owner) && try(network, n) == nil
+	}
+	if first <= kept && kept <= last && free(kept) {
+		b.claim(owner, network, kept)
+		return kept, nil
+	}
+	for n := first; n <= last; n++ {
+		if free(n) {
+			b.claim(owner, network, n)
+			return n, nil
+		}
+	}
+	return 0, &RangeError{First: first, Last: last, Network: network}
 }
 
 func (b *Book) claim(owner, network string, port int) {

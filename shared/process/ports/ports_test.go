@@ -135,6 +135,46 @@ func TestBook(t *testing.T) {
 	}
 }
 
+// Of a range each gets the first that is free, and its own again.
+func TestBookTakeRange(t *testing.T) {
+	// Two neighbours that are free now, the first of them held.
+	var l net.Listener
+	first := 0
+	for range 100 {
+		n, err := ports.Free("tcp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ports.Check("tcp", n+1) == nil && ports.Check("tcp", n+2) == nil {
+			first = n
+			break
+		}
+	}
+	l, err := net.Listen("tcp4", fmt.Sprint("127.0.0.1:", first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var b ports.Book
+	for _, c := range []struct {
+		owner      string
+		kept, want int
+	}{{"a", 0, first + 1}, {"b", 0, first + 2}, {"b", first + 2, first + 2}, {"a", first + 2, first + 1}, {"b", first - 5, first + 2}} {
+		if got, err := b.TakeRange(c.owner, "tcp", first, first+2, c.kept); err != nil || got != c.want {
+			t.Errorf("%s, kept %d: %d, %v, want %d", c.owner, c.kept, got, err, c.want)
+		}
+	}
+	_, err = b.TakeRange("c", "tcp", first, first+2, 0)
+	var full *ports.RangeError
+	if want := fmt.Sprintf("every port from %d to %d/tcp is held: stop who holds one, or give the service a wider range", first, first+2); !errors.As(err, &full) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	b.Release("a")
+	if got, err := b.TakeRange("c", "tcp", first, first+2, 0); err != nil || got != first+1 {
+		t.Errorf("after a release: %d, %v", got, err)
+	}
+}
+
 func TestBookGivesEachItsOwn(t *testing.T) {
 	var b ports.Book
 	var wg sync.WaitGroup
