@@ -24,6 +24,7 @@ var quarantines = []quarantine{
 	{"Caddy", []string{"github.com/caddyserver"}, []string{own + "shared/caddy"}},
 	{"lipgloss and Bubble Tea", []string{"github.com/charmbracelet", "charm.land"},
 		[]string{own + "shared/cli", own + "shared/ui/tui", own + "launcher/cli", own + "launcher/ui/tui"}},
+	{"chromedp", []string{"github.com/chromedp"}, []string{own + "ci/browser"}},
 	{"ko", []string{"github.com/google/ko", "github.com/google/go-containerregistry"}, []string{own + "shared/pipeline/ko"}},
 }
 

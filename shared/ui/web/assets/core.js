@@ -119,8 +119,13 @@ document.addEventListener("animationend", (e) => {
   if (e.animationName === "leave") e.target.remove();
 });
 
-// ask shows a button's question and resolves to whether it was confirmed.
+// ask shows a button's question and resolves to whether it was confirmed. A
+// button that cannot be used now says why instead; it can be reached all the same.
 function ask(button) {
+  if (button.ariaDisabled === "true") {
+    toast(button.ariaLabel + ": " + button.title + ".");
+    return Promise.resolve(false);
+  }
   const { question, label } = button.dataset;
   if (!question) return Promise.resolve(true);
   const dialog = document.getElementById("ask");
