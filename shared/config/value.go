@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -183,11 +184,13 @@ func (s *Set) try(f *flag.Flag, value string) error {
 
 // credential is what stands before the host of an address, whether the rest of
 // the value is well-formed or not.
-var credential = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)?[^,\s]*@`)
+var credential = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)?[^,\s]*@`)
+})
 
 // show is a value as messages may have it: short, and without a password.
 func show(value string) string {
-	value = credential.ReplaceAllString(value, "${1}xxxxx@")
+	value = credential().ReplaceAllString(value, "${1}xxxxx@")
 	if r := []rune(value); len(r) > 64 {
 		value = string(r[:64]) + "…"
 	}

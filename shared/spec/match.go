@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -14,7 +13,7 @@ type match struct {
 
 // hostName is a name as the edge compares it: lower case; "*." may stand for
 // one label in front.
-var hostName = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+var hostName = lazy(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
 
 // parseMatch reads host(`a`, `b`) or path(`/x/*`). What it says of a malformed
 // one goes before the shape's expectation.
@@ -55,7 +54,7 @@ func parseMatch(text string) (match, error) {
 
 func (m *match) add(value string) error {
 	switch {
-	case m.kind == "host" && (len(value) > 253 || !hostName.MatchString(value)):
+	case m.kind == "host" && (len(value) > 253 || !hostName().MatchString(value)):
 		return fmt.Errorf("%q is no host name in lower case", shorten(value))
 	case m.kind == "path" && !pathPrefix(value):
 		return fmt.Errorf("%q is no path that begins with / and ends with *", shorten(value))

@@ -3,7 +3,6 @@ package spec
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -163,7 +162,7 @@ func number(s string) int {
 
 // below names a member of the object at path; a name that is not plain is quoted.
 func below(path, name string) string {
-	if !plain.MatchString(name) {
+	if !plain().MatchString(name) {
 		return fmt.Sprintf("%s[%q]", path, shorten(name))
 	}
 	if path == "" {
@@ -172,7 +171,7 @@ func below(path, name string) string {
 	return path + "." + name
 }
 
-var plain = regexp.MustCompile(`^[A-Za-z0-9_$-]{1,128}$`)
+var plain = lazy(`^[A-Za-z0-9_$-]{1,128}$`)
 
 func element(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 

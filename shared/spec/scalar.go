@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -23,7 +22,7 @@ func (m Mode) Perm(other fs.FileMode) fs.FileMode {
 	return fs.FileMode(n)
 }
 
-var modeForm = regexp.MustCompile(modePattern)
+var modeForm = lazy(modePattern)
 
 const modePattern = `^0?[0-7]{3}$`
 
@@ -39,12 +38,12 @@ func (a *Account) UnmarshalJSON(b []byte) error {
 
 const accountPattern = `^([A-Za-z_][A-Za-z0-9_.-]{0,63}|[0-9]{1,10})$`
 
-var accountForm = regexp.MustCompile(accountPattern)
+var accountForm = lazy(accountPattern)
 
 // rejectAccount refuses what is no name and no number of the kernel's: the
 // largest one stands for none there.
 func rejectAccount(text string) error {
-	if n, err := strconv.ParseUint(text, 10, 64); accountForm.MatchString(text) && (err != nil || n < 1<<32-1) {
+	if n, err := strconv.ParseUint(text, 10, 64); accountForm().MatchString(text) && (err != nil || n < 1<<32-1) {
 		return nil
 	}
 	return fmt.Errorf("found %q: want the name or the number of a user or a group", shorten(text))
@@ -115,7 +114,7 @@ func scalarOf(t reflect.Type) (scalar, bool) {
 		return scalar{
 			kinds: `"`, want: `permissions in octal, as in "0640"`, doc: "octal text",
 			reject: func(text string) error {
-				if modeForm.MatchString(text) {
+				if modeForm().MatchString(text) {
 					return nil
 				}
 				return fmt.Errorf(`found %q: want permissions in octal, as in "0640"`, shorten(text))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"core.internal/shared/events"
@@ -26,7 +27,7 @@ func (s shape) check(text string) string {
 	if s.reject != nil {
 		return s.reject(text)
 	}
-	if compiled[s.pattern].MatchString(text) {
+	if compiled[s.pattern]().MatchString(text) {
 		return ""
 	}
 	if text == "" {
@@ -52,8 +53,8 @@ const (
 )
 
 var (
-	idForm    = regexp.MustCompile(idPattern)
-	tokenForm = regexp.MustCompile(tokenPattern)
+	idForm    = lazy(idPattern)
+	tokenForm = lazy(tokenPattern)
 )
 
 // shapes are the forms that spec tags name.
@@ -84,12 +85,18 @@ var shapes = map[string]shape{
 	"match":      {pattern: "^(host|path)\\( *`[^`]+`( *, *`[^`]+`)* *\\)$", want: "host(`a`, `b`) or path(`/x/*`)", reject: rejectMatch},
 }
 
+// lazy compiles a pattern when it is first needed: every service links this
+// package, and only who reads specs needs its patterns.
+func lazy(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 // compiled has the patterns of those shapes that nothing else decides.
-var compiled = func() map[string]*regexp.Regexp {
-	m := map[string]*regexp.Regexp{}
+var compiled = func() map[string]func() *regexp.Regexp {
+	m := map[string]func() *regexp.Regexp{}
 	for _, s := range shapes {
 		if s.reject == nil {
-			m[s.pattern] = regexp.MustCompile(s.pattern)
+			m[s.pattern] = lazy(s.pattern)
 		}
 	}
 	return m
@@ -111,7 +118,7 @@ func rejectID(text string) string {
 	switch {
 	case text == "":
 		return "empty"
-	case !idForm.MatchString(text):
+	case !idForm().MatchString(text):
 		return fmt.Sprintf("found %q", shorten(text))
 	case slices.Contains(platformSources(), text), events.Reserved(text):
 		return fmt.Sprintf("%q is a name of the platform", text)
@@ -120,7 +127,7 @@ func rejectID(text string) string {
 }
 
 func rejectPort(text string) string {
-	if text == PrimaryPort || !tokenForm.MatchString(text) {
+	if text == PrimaryPort || !tokenForm().MatchString(text) {
 		return fmt.Sprintf("found %q", shorten(text))
 	}
 	return ""

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -41,10 +40,10 @@ var notYet = []struct {
 // generic is a field as a row names it.
 func generic(at string) string {
 	at = strings.NewReplacer("health.liveness.", "health.", "health.readiness.", "health.").Replace(at)
-	return index.ReplaceAllString(at, "[]")
+	return index().ReplaceAllString(at, "[]")
 }
 
-var index = regexp.MustCompile(`\[\d+\]`)
+var index = lazy(`\[\d+\]`)
 
 // Supported reports, as an [*Error], why this build cannot run the service; a
 // spec may say more than every build can do.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"core.internal/shared/events"
 	"core.internal/shared/state"
@@ -127,13 +128,15 @@ func normalize(routes []events.Route, open bool) ([]events.Route, error) {
 }
 
 // hostPattern is a name as the edge compares it; "*." stands for one label.
-var hostPattern = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+var hostPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+})
 
 func checkHost(h string) error {
 	if _, err := netip.ParseAddr(h); err == nil {
 		return nil
 	}
-	if len(h) > 253 || !hostPattern.MatchString(strings.ToLower(h)) {
+	if len(h) > 253 || !hostPattern().MatchString(strings.ToLower(h)) {
 		return fmt.Errorf("%q is no host: want a name as in \"a.example\" or \"*.a.example\", in ASCII and without a port", shorten(h))
 	}
 	return nil
@@ -184,7 +187,7 @@ func address(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return len(host) <= 253 && !strings.HasPrefix(host, "*") && hostPattern.MatchString(strings.ToLower(host))
+	return len(host) <= 253 && !strings.HasPrefix(host, "*") && hostPattern().MatchString(strings.ToLower(host))
 }
 
 func notInURI(r rune) bool {
