@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/oklog/run"
 
@@ -34,6 +35,9 @@ func up(ctx context.Context, b cli.Boot) error {
 		Config: b.Config, Environ: b.Environ, Workspace: builtin.Workspace(b.Config), Log: logger,
 		Progress: func(e boot.Event) { b.Progress(event(e)) },
 	})
+	// While the node comes up hardly anything is garbage.
+	usual := debug.SetGCPercent(400)
+	defer debug.SetGCPercent(usual)
 	var g run.Group
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -43,6 +47,7 @@ func up(ctx context.Context, b cli.Boot) error {
 		g.Add(func() error {
 			select {
 			case <-node.Up():
+				debug.SetGCPercent(usual)
 				b.Up(summary(node))
 				<-telling.Done()
 			case <-telling.Done():

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"core.internal/shared/config"
+	"core.internal/shared/daemon"
 	"core.internal/shared/events"
 	"core.internal/shared/process"
 	"core.internal/shared/process/runner"
@@ -56,6 +58,9 @@ func (n *Node) buildDaemon(_ context.Context, s spec.Located, _ supervisor.Insta
 		Path: path, Dir: n.layout.Dir, Stdout: file, Stderr: file,
 		StopTimeout: n.Config.StopTimeout,
 		Env:         append(withoutSettings(n.Environ), settings.Environ()...),
+	}
+	if !slices.ContainsFunc(command.Env, func(kv string) bool { return strings.HasPrefix(kv, "GOGC=") }) {
+		command.Env = append(command.Env, daemon.LoadingGOGC)
 	}
 	if d == events.Procd {
 		// It has services to stop first, each with a deadline of its own.

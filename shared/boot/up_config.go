@@ -36,16 +36,31 @@ func (n *Node) upConfig(ctx context.Context) error {
 	if n.lock, err = lock(ctx, n.layout); err != nil {
 		return err
 	}
-	if n.specs, err = n.loadSpecs(); err != nil {
-		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate FILE` checks one"}
-	}
-	if err := n.mint(); err != nil {
-		return fmt.Errorf("mint identities: %w", err)
-	}
-	if err := n.ensureBinaries(ctx); err != nil {
+	// Keys are written through to the disk: other things are done meanwhile.
+	var minting errgroup.Group
+	n.mint(&minting, append(events.Daemons(), events.Launcher, events.Operator))
+	minting.Go(func() error {
+		_, err := n.token()
+		return err
+	})
+	if err := errors.Join(n.prepare(ctx, &minting), minting.Wait()); err != nil {
 		return err
 	}
 	return n.startSupervisor(ctx)
+}
+
+// prepare loads the specs, and has what they need built and minted.
+func (n *Node) prepare(ctx context.Context, minting *errgroup.Group) error {
+	var err error
+	if n.specs, err = n.loadSpecs(); err != nil {
+		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate FILE` checks one"}
+	}
+	services := make([]events.Source, len(n.specs))
+	for i, s := range n.specs {
+		services[i] = events.Source(s.ID)
+	}
+	n.mint(minting, services)
+	return n.ensureBinaries(ctx)
 }
 
 func (n *Node) loadSpecs() ([]spec.Located, error) {
@@ -56,23 +71,11 @@ func (n *Node) loadSpecs() ([]spec.Located, error) {
 	return specs, spec.Check(specs)
 }
 
-// mint makes the credentials that are missing: one for each daemon, for each
-// service, for the launcher and for the operator, and the console's login token.
-func (n *Node) mint() error {
-	sources := append(events.Daemons(), events.Launcher, events.Operator)
-	for _, s := range spec.WithReplicas(n.specs) {
-		sources = append(sources, events.Source(s.ID))
-	}
-	// Each is written through to the disk: together that takes as long as one.
-	var g errgroup.Group
+// mint makes the credentials of sources that have none, beside each other.
+func (n *Node) mint(g *errgroup.Group, sources []events.Source) {
 	for _, s := range sources {
 		g.Go(func() error { return bus.Mint(n.layout.Keys(), s) })
 	}
-	g.Go(func() error {
-		_, err := n.token()
-		return err
-	})
-	return g.Wait()
 }
 
 // token returns the console's login token, made on the first call.
