@@ -26,8 +26,9 @@ type bench struct {
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	commands := map[string]func(*bench, context.Context) error{
 		"boot": (*bench).boot, "idle": (*bench).idle, "help": (*bench).help, "transcripts": (*bench).transcripts,
+		"supervise": (*bench).supervise,
 	}
-	names := []string{"boot", "idle", "help", "transcripts"}
+	names := []string{"boot", "idle", "help", "transcripts", "supervise"}
 	if len(args) == 0 || commands[args[0]] == nil {
 		return fmt.Errorf("name what to measure: %s", strings.Join(names, ", "))
 	}

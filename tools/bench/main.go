@@ -5,6 +5,7 @@
 //	go run ./tools/bench idle         CPU and memory of an idle node
 //	go run ./tools/bench help         launcher --help, on a silent pseudo-terminal too
 //	go run ./tools/bench transcripts  N boots tell one story, with and without load
+//	go run ./tools/bench supervise    200 and 1,000 services against the supervisors on PATH
 package main
 
 import (

@@ -48,7 +48,7 @@ func (b *bench) launcher(ctx context.Context) (string, error) {
 }
 
 // start brings up a node on a fresh root that shares the built binaries.
-func (b *bench) start(ctx context.Context, binary string) (*node, error) {
+func (b *bench) start(ctx context.Context, binary string, more ...string) (*node, error) {
 	root, err := os.MkdirTemp(b.dir, "root-")
 	if err != nil {
 		return nil, err
@@ -61,7 +61,8 @@ func (b *bench) start(ctx context.Context, binary string) (*node, error) {
 		return nil, err
 	}
 	n := &node{root: root}
-	n.cmd = exec.Command(binary, "up", "--root", root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--progress-fd", "3")
+	args := []string{"up", "--root", root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--progress-fd", "3"}
+	n.cmd = exec.Command(binary, append(args, more...)...)
 	n.cmd.Dir = b.ws.Root
 	var errs tailBuffer
 	n.cmd.Stderr = &errs

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// supervised is one supervisor that runs N children for a measurement.
+type supervised interface {
+	// start begins to run n children of the command, and returns at once.
+	start(ctx context.Context, n int, command []string) error
+	// pids are the supervisor's own processes: what it costs.
+	pids() ([]int, error)
+	// stop ends everything and waits.
+	stop() error
+}
+
+// contender makes a fresh supervisor in a directory of its own.
+type contender struct {
+	name string
+	make func(dir string) supervised
+}
+
+// measured is what one supervisor needed.
+type measured struct {
+	up, replace time.Duration
+	memory      int64
+}
+
+// supervise compares procd with the supervisors on PATH: N trivial services up,
+// memory, and a killed child replaced. All in one run, interleaved.
+func (b *bench) supervise(ctx context.Context) error {
+	launcher, err := b.launcher(ctx)
+	if err != nil {
+		return err
+	}
+	all := append([]contender{{"core", func(dir string) supervised { return &coreNode{b: b, launcher: launcher, dir: dir} }}}, peers()...)
+	for _, n := range []int{200, 1000} {
+		results := map[string][]measured{}
+		for round := range b.rounds() {
+			for _, c := range all {
+				if n > 200 && c.name == "supervisor" {
+					continue // it needs minutes
+				}
+				m, err := b.contest(ctx, c, n, round)
+				if err != nil {
+					return fmt.Errorf("%s with %d services: %w", c.name, n, err)
+				}
+				results[c.name] = append(results[c.name], m)
+			}
+		}
+		b.table(n, all, results)
+	}
+	return nil
+}
+
+func (b *bench) rounds() int { return max(1, b.n/3) }
+
+// contest measures one supervisor once.
+func (b *bench) contest(ctx context.Context, c contender, n, round int) (m measured, err error) {
+	dir, err := os.MkdirTemp(b.dir, c.name+"-")
+	if err != nil {
+		return m, err
+	}
+	// The argument tells the children of this contest from all others.
+	mark := fmt.Sprintf("%d%03d", 100000+os.Getpid(), round)
+	command := []string{"/bin/sleep", mark}
+	s := c.make(dir)
+	seen := newChildren(command)
+	began := time.Now()
+	if err := s.start(ctx, n, command); err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	if err := seen.await(ctx, n); err != nil {
+		return m, err
+	}
+	m.up = time.Since(began)
+	if err := pause(ctx, time.Second); err != nil { // what is done once is not what it costs
+		return m, err
+	}
+	own, err := s.pids()
+	if err != nil {
+		return m, err
+	}
+	for _, pid := range own {
+		m.memory += proportional(pid)
+	}
+	var replaced []time.Duration
+	for range 15 {
+		d, err := seen.replace(ctx)
+		if err != nil {
+			return m, err
+		}
+		replaced = append(replaced, d)
+	}
+	m.replace = median(replaced)
+	return m, nil
+}
+
+// proportional is the memory of a process in bytes, where what several share
+// counts in parts: else two hundred small processes would each pay for one libc.
+func proportional(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0 // it ended
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
+			var kilobytes int64
+			if _, err := fmt.Sscan(rest, &kilobytes); err == nil {
+				return kilobytes << 10
+			}
+		}
+	}
+	return 0
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *bench) table(n int, all []contender, results map[string][]measured) {
+	fmt.Fprintf(b.out, "\n%d services, median of %d, interleaved\n%-12s %12s %12s %14s\n", n, b.rounds(), "", "up", "memory", "killed → new")
+	middle := func(name string) (m measured) {
+		var up, replace []time.Duration
+		for _, r := range results[name] {
+			up, replace, m.memory = append(up, r.up), append(replace, r.replace), max(m.memory, r.memory)
+		}
+		m.up, m.replace = median(up), median(replace)
+		return m
+	}
+	own := middle("core")
+	for _, c := range all {
+		if len(results[c.name]) == 0 {
+			continue
+		}
+		m := middle(c.name)
+		fmt.Fprintf(b.out, "%-12s %12s %9.1f MB %14s", c.name, ms(m.up), float64(m.memory)/1e6, ms(m.replace))
+		if c.name != "core" {
+			fmt.Fprintf(b.out, "   core: %.2f× the time, %.2f× the memory, %.2f× the pause",
+				float64(own.up)/float64(m.up), float64(own.memory)/float64(m.memory), float64(own.replace)/float64(m.replace))
+		}
+		fmt.Fprintln(b.out)
+	}
+}
