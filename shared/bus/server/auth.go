@@ -26,10 +26,16 @@ type gate struct {
 	sources map[string]events.Source // by public key; guarded by mu
 	refused events.ClientRefused     // the latest; guarded by mu
 	news    chan struct{}            // has an element while refused is untold
+
+	arrived map[events.Source]bool // services that connected and may lack their bucket; guarded by mu
+	arrival chan struct{}          // has an element while there are any
 }
 
 func newGate(c Config, own string) *gate {
-	return &gate{node: c.Node, keys: c.Keys, log: c.Log, own: own, sources: map[string]events.Source{}, news: make(chan struct{}, 1)}
+	return &gate{
+		node: c.Node, keys: c.Keys, log: c.Log, own: own, sources: map[string]events.Source{}, news: make(chan struct{}, 1),
+		arrived: map[events.Source]bool{}, arrival: make(chan struct{}, 1),
+	}
 }
 
 // Check implements the server's interface for custom authentication.
@@ -51,6 +57,9 @@ func (g *gate) Check(client natsd.ClientAuthentication) bool {
 		}
 		g.refuse(user, address, err.Error())
 		return false
+	}
+	if IsService(source) {
+		g.arrive(source)
 	}
 	p := Permissions(g.node, source)
 	client.RegisterUser(&natsd.User{
@@ -121,6 +130,24 @@ func (g *gate) load() map[events.Source]string {
 	defer g.mu.Unlock()
 	g.sources = sources
 	return keys
+}
+
+func (g *gate) arrive(s events.Source) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arrived[s] = true
+	select {
+	case g.arrival <- struct{}{}:
+	default:
+	}
+}
+
+func (g *gate) arrivals() map[events.Source]bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := g.arrived
+	g.arrived = map[events.Source]bool{}
+	return all
 }
 
 func (g *gate) refuse(user, address, reason string) {

@@ -179,6 +179,7 @@ func TestService(t *testing.T) {
 	s := run(t, c)
 	root := connect(t, s, c, events.Busd)
 	ctx := within(t)
+	connect(t, s, c, "beta") // whose bucket is made now
 	kv, err := root.Bucket(ctx, events.ServiceBucket("beta"))
 	if err != nil {
 		t.Fatal(err)

@@ -251,13 +251,7 @@ func (s *Server) serve(ctx context.Context, nsd *natsd.Server) error {
 	defer cancel()
 	g, gctx := errgroup.WithContext(start)
 	g.Go(func() error { return bus.EnsurePlatform(gctx, js, s.config.store()) })
-	for source := range s.gate.load() {
-		if IsService(source) {
-			g.Go(func() error {
-				return bus.EnsureServiceBucket(gctx, js, s.config.store(), events.Entity(source))
-			})
-		}
-	}
+	s.gate.load()
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("bus: %w", err)
 	}
@@ -272,7 +266,8 @@ func (s *Server) serve(ctx context.Context, nsd *natsd.Server) error {
 	close(s.ready)
 
 	g, gctx = errgroup.WithContext(ctx)
-	g.Go(func() error { return s.watch(gctx, nsd, js, watcher) })
+	g.Go(func() error { return s.watch(gctx, nsd, watcher) })
+	g.Go(func() error { return s.welcome(gctx, js) })
 	g.Go(func() error { return s.tell(gctx) })
 	err = g.Wait()
 	if ctx.Err() != nil {

@@ -95,7 +95,7 @@ func TestReady(t *testing.T) {
 			}
 			for _, bucket := range []string{
 				events.BucketDesired, events.BucketSpecs, events.BucketSnapshots, events.BucketPresence,
-				events.BucketLeases, events.BucketCerts, events.BucketRoutes, events.ServiceBucket("alpha"),
+				events.BucketLeases, events.BucketCerts, events.BucketRoutes,
 			} {
 				kv, err := conn.JS.KeyValue(within(t), bucket)
 				if err != nil {

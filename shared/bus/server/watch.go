@@ -33,9 +33,31 @@ func (s *Server) tell(ctx context.Context) error {
 	}
 }
 
-// watch follows the key directory: a new service gets its bucket, and who lost
-// its key loses its connections.
-func (s *Server) watch(ctx context.Context, nsd *natsd.Server, js jetstream.JetStream, w *fsnotify.Watcher) error {
+// welcome makes the bucket of each service that connects, once: most services
+// never do, and a bucket costs the server as much as any stream.
+func (s *Server) welcome(ctx context.Context, js jetstream.JetStream) error {
+	made := map[events.Source]bool{}
+	for {
+		select {
+		case <-s.gate.arrival:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for source := range s.gate.arrivals() {
+			if made[source] {
+				continue
+			}
+			if err := bus.EnsureServiceBucket(ctx, js, s.config.store(), events.Entity(source)); err == nil {
+				made[source] = true
+			} else if ctx.Err() == nil {
+				s.config.Log.Error("a service has no bucket", "service", string(source), "error", err)
+			}
+		}
+	}
+}
+
+// watch follows the key directory: who lost its key loses its connections.
+func (s *Server) watch(ctx context.Context, nsd *natsd.Server, w *fsnotify.Watcher) error {
 	known := s.gate.load()
 	for {
 		select {
@@ -55,14 +77,6 @@ func (s *Server) watch(ctx context.Context, nsd *natsd.Server, js jetstream.JetS
 			return ctx.Err()
 		}
 		keys := s.gate.load()
-		for source, key := range keys {
-			if known[source] == key || !IsService(source) {
-				continue
-			}
-			if err := bus.EnsureServiceBucket(ctx, js, s.config.store(), events.Entity(source)); err != nil && ctx.Err() == nil {
-				s.config.Log.Error("a service has no bucket", "service", string(source), "error", err)
-			}
-		}
 		for source, key := range known {
 			if keys[source] != key {
 				s.disconnect(nsd, source, key)
