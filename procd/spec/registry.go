@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
@@ -203,47 +204,72 @@ func (r *Registry) Run(ctx context.Context) error {
 	}
 }
 
+// flush writes everything that is dirty; what could not be written is dirty again.
 func (r *Registry) flush(ctx context.Context) error {
 	for {
 		r.mu.Lock()
-		var e entry
-		var value []byte
-		found := false
-		for e = range r.dirty {
-			value, found = r.values[e], true
-			delete(r.dirty, e)
-			break
+		byBucket := map[string]map[string][]byte{}
+		for e := range r.dirty {
+			if byBucket[e.bucket] == nil {
+				byBucket[e.bucket] = map[string][]byte{}
+			}
+			byBucket[e.bucket][e.key] = r.values[e]
 		}
+		clear(r.dirty)
 		r.mu.Unlock()
-		if !found {
+		if len(byBucket) == 0 {
 			return nil
 		}
-		if err := r.write(ctx, e, value); err != nil {
-			r.mu.Lock()
-			r.dirty[e] = true
-			r.mu.Unlock()
+		var errs []error
+		for bucket, values := range byBucket {
+			errs = append(errs, r.writeAll(ctx, bucket, values))
+		}
+		if err := errors.Join(errs...); err != nil {
 			return err
 		}
 	}
 }
 
-func (r *Registry) write(ctx context.Context, e entry, value []byte) error {
+// writers is how many keys of a bucket are written at once.
+const writers = 16
+
+func (r *Registry) writeAll(ctx context.Context, bucket string, values map[string][]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	kv, err := r.conn.JS.KeyValue(ctx, e.bucket)
+	kv, err := r.conn.JS.KeyValue(ctx, bucket)
 	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", e.bucket, err)
+		err = fmt.Errorf("open bucket %s: %w", bucket, err)
 	}
+	var g errgroup.Group
+	g.SetLimit(writers)
+	for key, value := range values {
+		g.Go(func() error {
+			werr := err
+			if werr == nil {
+				werr = write(ctx, kv, key, value)
+			}
+			if werr != nil {
+				r.mu.Lock()
+				r.dirty[entry{bucket, key}] = true
+				r.mu.Unlock()
+			}
+			return werr
+		})
+	}
+	return g.Wait()
+}
+
+func write(ctx context.Context, kv jetstream.KeyValue, key string, value []byte) error {
+	var err error
 	if value == nil {
-		err = kv.Delete(ctx, e.key)
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
+		if err = kv.Delete(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
 			err = nil
 		}
 	} else {
-		_, err = kv.Put(ctx, e.key, value)
+		_, err = kv.Put(ctx, key, value)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s of bucket %s: %w", e.key, e.bucket, err)
+		return fmt.Errorf("write %s of bucket %s: %w", key, kv.Bucket(), err)
 	}
 	return nil
 }
