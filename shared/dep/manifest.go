@@ -154,6 +154,7 @@ func (s Store) settings(goCommand string) string {
 	}
 	state = stateOf(config)
 	put("env", fmt.Sprint(state.size, " ", state.time))
-	put("flags", strings.Join(buildFlags, " "))
+	put("arguments", strings.Join(GoBuild("", ""), " "))
+	put("environment", strings.Join(GoEnviron(s.Workspace), " "))
 	return fmt.Sprintf("%x", h.Sum(nil))
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"core.internal/shared/dep"
 	"core.internal/shared/pipeline"
 	"core.internal/shared/pipeline/step"
 )
@@ -74,7 +75,7 @@ func (o Options) compile(ctx context.Context, j pipeline.Job, with Toolchain, t 
 	}
 	fmt.Fprintf(j.Log, "building ./%s with %s for %s/%s\n", t.Path, with.Go, with.OS, with.Arch)
 	part := filepath.Join(dir, t.Name+".part")
-	if err := step.Run(ctx, j, o.command("build", "-v", "-trimpath", "-buildvcs=false", "-o", part, "./"+t.Path)); err != nil {
+	if err := step.Run(ctx, j, o.command(dep.GoBuild(part, "./"+t.Path)...)); err != nil {
 		return Binary{}, errors.Join(err, remove(part))
 	}
 	b, err := describe(part)
@@ -89,12 +90,9 @@ func (o Options) compile(ctx context.Context, j pipeline.Job, with Toolchain, t 
 	return b, nil
 }
 
-// command is the go command in the workspace, with what would make two builds of
-// the same sources differ taken away.
+// command is the go command in the workspace, as the boot runs it.
 func (o Options) command(args ...string) step.Command {
-	return step.Command{Name: "go", Args: args, Dir: o.Workspace, Env: []string{
-		"CGO_ENABLED=0", "GOWORK=" + filepath.Join(o.Workspace, "go.work"),
-	}}
+	return step.Command{Name: "go", Args: args, Dir: o.Workspace, Env: dep.GoEnviron(o.Workspace)}
 }
 
 func (o Options) runDir(j pipeline.Job) string { return filepath.Join(o.Dir, string(j.Run)) }
