@@ -37,7 +37,7 @@ func (n *Node) upConfig(ctx context.Context) error {
 		return err
 	}
 	if n.specs, err = n.loadSpecs(); err != nil {
-		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate FILE` checks one"}
+		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate` checks them all"}
 	}
 	if err := n.mint(); err != nil {
 		return fmt.Errorf("mint identities: %w", err)
