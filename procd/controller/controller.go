@@ -112,7 +112,7 @@ func (c *controller) run(ctx context.Context) error {
 func (c *controller) prior(ctx context.Context, specs []spec.Located) (state.State, error) {
 	for _, s := range specs {
 		if err := bus.Mint(c.Layout.Keys(), events.Source(s.ID)); err != nil {
-			return state.State{}, fmt.Errorf("mint the credential of %s: %w", s.ID, err)
+			c.Log.Error("a credential cannot be used", "service", s.ID, "error", err) // its start says so too
 		}
 	}
 	if err := c.registry.Read(ctx); err != nil {
@@ -137,7 +137,7 @@ func (c *controller) stageReached(s state.State) bool {
 
 func (c *controller) supervisor(p *process.Processes, prior state.State, resume bool) *supervisor.Supervisor {
 	return supervisor.New(supervisor.Options{
-		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Services.Build, Log: c.Log,
+		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Build, Log: c.Log,
 		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
 		Want: func(s spec.Located) events.ServiceDesired {

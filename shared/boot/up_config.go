@@ -40,7 +40,11 @@ func (n *Node) upConfig(ctx context.Context) error {
 		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate` checks them all"}
 	}
 	if err := n.mint(); err != nil {
-		return fmt.Errorf("mint identities: %w", err)
+		failure := &StageError{Err: fmt.Errorf("mint identities: %w", err)}
+		if bad := (*bus.CredentialError)(nil); errors.As(err, &bad) {
+			failure.Err, failure.Fix = fmt.Errorf("the credential %s %w", bad.File, bad.Err), bad.Fix
+		}
+		return failure
 	}
 	if err := n.ensureBinaries(ctx); err != nil {
 		return err
