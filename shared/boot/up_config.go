@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,27 +31,37 @@ import (
 func (n *Node) upConfig(ctx context.Context) error {
 	for _, dir := range []string{n.layout.Dir, n.layout.Keys(), n.layout.Run(), n.layout.Logs(), n.layout.Bin()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return &StageError{Err: err, Fix: "choose a directory that you may write to with --root"}
+			return n.unwritable(err)
 		}
 	}
 	var err error
 	if n.lock, err = lock(ctx, n.layout); err != nil {
-		return err
+		return n.unwritable(err)
 	}
 	if n.specs, err = n.loadSpecs(); err != nil {
 		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate` checks them all"}
 	}
 	if err := n.mint(); err != nil {
-		failure := &StageError{Err: fmt.Errorf("mint identities: %w", err)}
 		if bad := (*bus.CredentialError)(nil); errors.As(err, &bad) {
-			failure.Err, failure.Fix = fmt.Errorf("the credential %s %w", bad.File, bad.Err), bad.Fix
+			return &StageError{Err: fmt.Errorf("the credential %s %w", bad.File, bad.Err), Fix: bad.Fix}
 		}
-		return failure
+		return n.unwritable(fmt.Errorf("mint identities: %w", err))
 	}
 	if err := n.ensureBinaries(ctx); err != nil {
 		return err
 	}
 	return n.startSupervisor(ctx)
+}
+
+// unwritable adds to an error of the node directory what to do about it.
+func (n *Node) unwritable(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &StageError{Err: err, Fix: fmt.Sprintf("free some space on the file system of %s, or choose another with --root", n.layout.Root)}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return &StageError{Err: err, Fix: "choose a directory that you may write to with --root"}
+	}
+	return err
 }
 
 func (n *Node) loadSpecs() ([]spec.Located, error) {

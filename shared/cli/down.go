@@ -62,15 +62,21 @@ func (c *call) nothingToTakeDown(layout config.Layout) error {
 	return nil
 }
 
+// askTimeout bounds the wait for a bus that is there and takes no request, as
+// where its disk is full.
+const askTimeout = 5 * time.Second
+
 // askDown asks for the shutdown and shows the stages as they end, as long as
 // there is a bus.
 func (c *call) askDown(ctx context.Context, pid int) error {
 	a := action(ui.ActionShutdown)
 	err := c.withSession(ctx, func(ctx context.Context, s *session) error {
 		to, body := a.Request(ui.Target{Node: s.node})
-		id, err := s.Send(ctx, to, body)
+		sending, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		id, err := s.Send(sending, to, body)
 		if err != nil {
-			return err
+			return &Problem{Err: err, Fix: fmt.Sprintf("`%s logs busd` tells what the bus does", c.app.Name)}
 		}
 		return c.watchDown(ctx, s, func(st state.State) (state.Outcome, bool) { return st.Outcome(id) })
 	})
