@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
@@ -154,5 +155,46 @@ func TestSpecsBrokenAndLost(t *testing.T) {
 	}
 	if _, ok := s.Services["gamma"]; ok || !strings.Contains(s.Specs.Reason, "beta.json") {
 		t.Errorf("specs %+v, gamma registered: %t", s.Specs, ok)
+	}
+}
+
+// A procd whose launcher died before it came to its stage goes on with the next
+// one, but not because of an earlier one.
+func TestStageOfALaterLauncher(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"alpha": ""})
+	conn := r.bus.Connect(events.Launcher)
+	facts := bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Launcher})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); facts.Run(ctx, conn) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	step := func(stage events.Entity, boot events.ID) {
+		facts.State(stage, events.StageStarting{Index: 4}, boot)
+		if err := facts.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step("controller", "boot0")
+	r.inProcess("CORE_STAGE=controller", "CORE_BOOT=boot1")
+	kv, err := r.op.Bucket(t.Context(), events.BucketPresence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := kv.Watch(t.Context(), events.PresenceKey(testbus.Node, events.Procd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Stop()
+	for e := range there.Updates() {
+		if e != nil {
+			break // it is connected and waits
+		}
+	}
+	later := time.Now()
+	step("controller", "boot2")
+	step("services", "boot2")
+	if s := r.serving("alpha"); s.Ready[events.Procd].Since.Before(later) {
+		t.Errorf("it was ready at %v, before its stage began at %v", s.Ready[events.Procd].Since, later)
 	}
 }
