@@ -31,7 +31,7 @@ func downCommand() *command {
 			layout := c.node.Layout()
 			pid := holder(layout)
 			if c.node.BusURL == "" && pid == 0 {
-				return c.nothingToTakeDown(layout)
+				return c.nothingToTakeDown(ctx, layout)
 			}
 			limit, cancel := context.WithTimeout(ctx, value[time.Duration](c, "timeout"))
 			defer cancel()
@@ -53,10 +53,16 @@ func downCommand() *command {
 	}
 }
 
-func (c *call) nothingToTakeDown(layout config.Layout) error {
-	if _, err := config.ReadNodeFile(layout); err == nil {
-		c.note(fmt.Sprintf("the launcher of node %q is gone; what it left ends by itself, and `%s up` takes it over", c.node.Name, c.app.Name))
-		return nil
+// nothingToTakeDown is the end of down where no launcher has the node.
+func (c *call) nothingToTakeDown(ctx context.Context, layout config.Layout) error {
+	if _, err := config.ReadNodeFile(layout); err == nil { // left by a launcher that did not end by itself
+		if conn, err := c.connect(ctx, connectTimeoutStale); err == nil {
+			conn.Close()
+			return &Problem{
+				Err: fmt.Errorf("the launcher of node %q is gone, and what it started runs on", c.node.Name),
+				Fix: fmt.Sprintf("`%s up` takes it over; then `%s down`", c.app.Name, c.app.Name),
+			}
+		}
 	}
 	c.note(fmt.Sprintf("node %q is not running in %s", c.node.Name, layout.Dir))
 	return nil

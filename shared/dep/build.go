@@ -148,8 +148,10 @@ func (b *builder) compile(ctx context.Context, w Want, packages map[string]*goPa
 	// The go command links only where the output is not what it would make. It
 	// never writes into a file that is there.
 	os.Remove(tmp)
-	if err := os.Link(path, tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		os.Remove(tmp) // no links here: the go command links anew
+	if Intact(b.Bin, w.Name) {
+		if err := os.Link(path, tmp); err != nil {
+			os.Remove(tmp) // no links here: the go command links anew
+		}
 	}
 	cmd := b.command(ctx, b.goCommand, GoBuild(tmp, w.Asset)...)
 	stderr, err := cmd.StderrPipe()

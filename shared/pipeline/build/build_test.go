@@ -203,9 +203,24 @@ func TestBootAndPipelineShareACache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := build.Options{Workspace: dir, Dir: t.TempDir()}
+	o := build.Options{Workspace: dir, Dir: t.TempDir(), Built: filepath.Dir(paths["busd"])}
+	before, err := os.Stat(paths["busd"])
+	if err != nil {
+		t.Fatal(err)
+	}
 	log, _, err := carryOut(t, o, "r1", map[string]string{"targets": "busd"})
 	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if after, err := os.Stat(paths["busd"]); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the boot's binary was touched: %v", err)
+	}
+	// A damaged one is not taken for what it is not.
+	damaged := build.Options{Workspace: dir, Dir: t.TempDir(), Built: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(damaged.Built, "busd"), []byte("nonsense"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if log, _, err := carryOut(t, damaged, "r1", map[string]string{"targets": "busd"}); err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
 	_, compiling, _ := strings.Cut(log, "building ./busd")
@@ -218,8 +233,10 @@ func TestBootAndPipelineShareACache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if run, err := os.ReadFile(filepath.Join(o.Dir, "r1", "busd")); err != nil || !bytes.Equal(run, boot) {
-		t.Errorf("the boot's binary and the pipeline's differ: %v", err)
+	for _, dir := range []string{o.Dir, damaged.Dir} {
+		if run, err := os.ReadFile(filepath.Join(dir, "r1", "busd")); err != nil || !bytes.Equal(run, boot) {
+			t.Errorf("the boot's binary and the pipeline's differ: %v", err)
+		}
 	}
 	info, err := buildinfo.ReadFile(paths["busd"])
 	if err != nil {
