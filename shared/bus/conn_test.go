@@ -173,18 +173,19 @@ func TestDamagedSeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, seed[:20], 0o600); err != nil {
-		t.Fatal(err)
+	write := func(seed []byte) {
+		if err := errors.Join(os.WriteFile(file+".new", seed, 0o600), os.Rename(file+".new", file)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	write(seed[:20])
 	b.down()
 	b.up()
 	if line := <-said; !strings.Contains(line, "cannot connect to the bus") || !strings.Contains(line, file+" is no nkey seed of a user") {
 		t.Errorf("it says %s", line)
 	}
 	back := c.NC.StatusChanged(nats.CONNECTED)
-	if err := os.WriteFile(file, seed, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(seed)
 	select {
 	case <-back:
 	case <-testContext(t).Done():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // ErrUnread is returned by [Exec] where nobody reads the output of what would
@@ -36,7 +37,8 @@ func (c *call) whileRead(ctx context.Context, fn func(context.Context) error) er
 	err = fn(ctx)
 	end.Close()
 	<-watched
-	if errors.Is(context.Cause(ctx), ErrUnread) {
+	var wrote *os.PathError // a write may be the first to find out
+	if errors.Is(context.Cause(ctx), ErrUnread) || errors.As(err, &wrote) && wrote.Path == f.Name() && errors.Is(err, syscall.EPIPE) {
 		return ErrUnread
 	}
 	return err
