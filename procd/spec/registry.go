@@ -127,8 +127,12 @@ func (r *Registry) Decide(id events.Entity, d events.Desired) error {
 
 // registered is a spec in its bucket.
 type registered struct {
-	File string          `json:"file"` // where it was found
-	Spec json.RawMessage `json:"spec"`
+	File   string          `json:"file"` // where it was found
+	Digest string          `json:"digest"`
+	Spec   json.RawMessage `json:"spec"`
+	// ReplicaOf and Replica are there for one replica of several.
+	ReplicaOf spec.ServiceID `json:"replica_of,omitempty"`
+	Replica   int            `json:"replica,omitempty"`
 }
 
 // Specs returns what was last registered, as the bucket had it, sorted by id.
@@ -150,6 +154,7 @@ func (r *Registry) Specs() []spec.Located {
 			r.log.Warn("a registered spec is not understood", "key", e.key, "error", err)
 			continue
 		}
+		s.Digest, s.ReplicaOf, s.Replica = v.Digest, v.ReplicaOf, v.Replica
 		specs = append(specs, s)
 	}
 	slices.SortFunc(specs, func(a, b spec.Located) int { return strings.Compare(string(a.ID), string(b.ID)) })
@@ -165,7 +170,7 @@ func (r *Registry) Publish(specs []spec.Located) error {
 			return fmt.Errorf("publish the spec of %s: %w", s.ID, err)
 		}
 		file := filepath.Join(s.Dir, filepath.Base(s.File)) // absolute: procd may come back elsewhere
-		value, err := json.Marshal(registered{File: file, Spec: service})
+		value, err := json.Marshal(registered{File: file, Digest: s.Digest, Spec: service, ReplicaOf: s.ReplicaOf, Replica: s.Replica})
 		if err != nil {
 			return fmt.Errorf("publish the spec of %s: %w", s.ID, err)
 		}
