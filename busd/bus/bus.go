@@ -33,8 +33,12 @@ type broker struct {
 // server outlives ctx until then, so that the daemon's last facts are stored.
 func (b *broker) start(ctx context.Context, d *daemon.Daemon) (bus.Options, func(), error) {
 	for _, s := range platform() {
-		if err := bus.Mint(d.Layout.Keys(), s); err != nil {
+		err := bus.Mint(d.Layout.Keys(), s)
+		if err != nil && s == d.Name {
 			return bus.Options{}, nil, err
+		}
+		if err != nil { // that one cannot connect; the others can
+			d.Log.Error("a credential cannot be used", "source", s, "error", err)
 		}
 	}
 	s, err := server.New(server.Config{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -178,6 +179,20 @@ func TestAlone(t *testing.T) {
 }
 
 // TestFileStore: what was stated is there after a restart, busd's last fact too.
+// The bus comes up for those whose credentials are right, and says whose is not.
+func TestDamagedCredential(t *testing.T) {
+	root := t.TempDir()
+	seed := bus.SeedFile(filepath.Join(root, "local", "keys"), events.Procd)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(seed), 0o700), os.WriteFile(seed, []byte("SU"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	p := run(t, root)
+	p.operator()
+	if l := p.line("a credential cannot be used"); l["source"] != "procd" || !strings.Contains(fmt.Sprint(l["error"]), seed) {
+		t.Errorf("it says %v", l)
+	}
+}
+
 func TestFileStore(t *testing.T) {
 	root := t.TempDir()
 	p := run(t, root, "--bus.store", "file")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
 	"syscall"
 
 	"github.com/oklog/run"
@@ -25,7 +26,24 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 		err = cli.Exec(ctx, args, environ, stdin, stdout, stderr, app())
 		return err
 	}, cancel)
-	g.Add(run.SignalHandler(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM))
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signals = append(signals, syscall.SIGHUP) // the terminal is gone
+	}
+	// Caught before anything begins: what comes in between would be lost.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, signals...)
+	defer signal.Stop(caught)
+	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.Add(func() error {
+		select {
+		case s := <-caught:
+			signal.Stop(caught) // a second one ends the program at once
+			return &run.SignalError{Signal: s}
+		case <-listening.Done():
+			return listening.Err()
+		}
+	}, func(error) { stop() })
 	_ = g.Run() // the first to end says why, the command says what that means
 	return cli.ExitCode(err)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/oklog/run"
 
@@ -18,6 +20,11 @@ import (
 
 // up brings a node up and blocks until it is down.
 func up(ctx context.Context, b cli.Boot) error {
+	// Whoever read the output may be gone: that is no reason to die without taking
+	// the node down. Unlike an ignored signal, a caught one is not inherited.
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
+	defer signal.Stop(unread)
 	layout := b.Config.Layout()
 	if err := os.MkdirAll(layout.Logs(), 0o700); err != nil {
 		return &cli.Problem{Err: fmt.Errorf("make the directory of log files: %w", err), Fix: "choose a directory that you may write to with --root"}

@@ -52,6 +52,7 @@ func run(ctx context.Context, d *daemon.Daemon, s settings) error {
 	registry, err := builtin.Registry(builtin.Options{
 		Workspace: workspace,
 		Data:      d.Layout.Data(string(events.Pipelined)),
+		Bin:       d.Layout.Bin(),
 		Store:     func(ctx context.Context, name string, data []byte) error { return store(ctx, d.Bus, name, data) },
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,7 +82,10 @@ func (c *controller) run(ctx context.Context) error {
 	})
 	g.Go(func() error { return c.view.Run(ctx) })
 	g.Go(func() error {
-		prior, err := c.prior(ctx, specs)
+		if broken == nil {
+			c.mint(specs)
+		}
+		prior, err := c.prior(ctx)
 		if err != nil {
 			return err
 		}
@@ -90,8 +94,10 @@ func (c *controller) run(ctx context.Context) error {
 			return broken
 		}
 		if broken != nil {
-			c.Log.Error("specs that are wrong are left out", "error", broken)
+			specs = c.last(specs, prior)
+			c.mint(specs)
 		}
+		c.judge(broken, prior)
 		c.sup = c.supervisor(processes, prior, resume)
 		if err := c.Metrics.Register(process.Metrics(c.sup.State, time.Now)); err != nil {
 			return fmt.Errorf("metrics: %w", err)
@@ -107,14 +113,53 @@ func (c *controller) run(ctx context.Context) error {
 	return err
 }
 
-// prior prepares what can be prepared, waits for this daemon's stage and returns
-// what is known of the services then.
-func (c *controller) prior(ctx context.Context, specs []spec.Located) (state.State, error) {
+// mint makes the credentials of services ahead of their start.
+func (c *controller) mint(specs []spec.Located) {
 	for _, s := range specs {
 		if err := bus.Mint(c.Layout.Keys(), events.Source(s.ID)); err != nil {
-			return state.State{}, fmt.Errorf("mint the credential of %s: %w", s.ID, err)
+			c.Log.Error("a credential cannot be used", "service", s.ID, "error", err) // its start says so too
 		}
 	}
+}
+
+// last returns the specs to go on with where those found are wrong: a service
+// that runs is not changed because somebody broke a file meanwhile.
+func (c *controller) last(found []spec.Located, prior state.State) []spec.Located {
+	digests := map[spec.ServiceID]string{}
+	for id, s := range prior.Services {
+		digests[spec.ServiceID(id)] = s.Registered.Digest
+	}
+	last := registry.Last(c.registry.Specs(), found, digests)
+	for _, s := range last {
+		delete(digests, s.ID)
+	}
+	for id := range digests {
+		c.Log.Error("the spec of a service is lost: it is left alone until its spec is right", "service", id)
+	}
+	return last
+}
+
+// longestReason bounds what a fact says of specs.
+const longestReason = 8 << 10
+
+// judge states that the specs found are wrong, or right again.
+func (c *controller) judge(broken error, prior state.State) {
+	switch {
+	case broken != nil:
+		c.Log.Error("the specs are wrong: none of them is taken, what was registered before stays", "error", broken)
+		reason := broken.Error()
+		if len(reason) > longestReason {
+			reason = strings.ToValidUTF8(reason[:longestReason], "") + "…"
+		}
+		c.Facts.State(events.SpecsEntity, events.SpecsRefused{Reason: reason}, "")
+	case prior.Specs != (state.Specs{}):
+		c.Facts.State(events.SpecsEntity, events.SpecsAccepted{}, "")
+	}
+}
+
+// prior prepares what can be prepared, waits for this daemon's stage and returns
+// what is known of the services then.
+func (c *controller) prior(ctx context.Context) (state.State, error) {
 	if err := c.registry.Read(ctx); err != nil {
 		return state.State{}, err
 	}
@@ -137,7 +182,7 @@ func (c *controller) stageReached(s state.State) bool {
 
 func (c *controller) supervisor(p *process.Processes, prior state.State, resume bool) *supervisor.Supervisor {
 	return supervisor.New(supervisor.Options{
-		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Services.Build, Log: c.Log,
+		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Build, Log: c.Log,
 		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
 		Want: func(s spec.Located) events.ServiceDesired {

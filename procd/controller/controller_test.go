@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"core.internal/shared/bus"
+	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testbus"
@@ -262,6 +264,27 @@ func TestFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, r.ask("crashy", events.StartService{}), state.OutcomeCompleted, "")
+}
+
+// One service's damaged credential is that service's affair, until it is gone.
+func TestDamagedCredential(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"alpha": "", "beta": ""})
+	layout := config.Layout{Dir: filepath.Join(r.root, string(testbus.Node))}
+	seed := layout.Seed("beta")
+	if err := errors.Join(os.MkdirAll(layout.Keys(), 0o700), os.WriteFile(seed, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	r.inProcess()
+	r.serving("alpha")
+	reason := "the credential " + seed + " is empty: remove it for a new one"
+	if o := r.ask("beta", events.StartService{}); o.State != state.OutcomeFailed || !strings.Contains(o.Reason, reason) {
+		t.Errorf("%s: %s", o.State, o.Reason)
+	}
+	if err := os.Remove(seed); err != nil {
+		t.Fatal(err)
+	}
+	want(t, r.ask("beta", events.StartService{}), state.OutcomeCompleted, "")
 }
 
 func TestNonsenseIsKeptAside(t *testing.T) {

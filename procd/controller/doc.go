@@ -12,6 +12,11 @@
 // operators decided (core_desired), else what the profile enables. Run alone it
 // waits for nothing but the bus.
 //
+// A procd that comes back while its services run, and finds specs that are wrong
+// by themselves or beside each other, takes none of them: it goes on with what was
+// registered last (core_specs) and states specs.refused. One that begins a node
+// ends with what is wrong.
+//
 // It serves the commands enable, disable, start, stop and restart of a service
 // and drain of the node. Each is stated as accepted or rejected at once, and as
 // completed or failed when what was asked for has come about or cannot. Commands

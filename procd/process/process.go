@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"core.internal/shared/bus"
 	"core.internal/shared/daemon"
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
@@ -43,6 +44,14 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 			},
 		},
 	}
+}
+
+// Build is [supervisor.Services.Build] of a service that has its credential.
+func (p *Processes) Build(ctx context.Context, s spec.Located, i supervisor.Instance) (supervisor.Built, error) {
+	if err := bus.Mint(p.Services.Layout.Keys(), events.Source(s.ID)); err != nil {
+		return supervisor.Built{}, err
+	}
+	return p.Services.Build(ctx, s, i)
 }
 
 // Run hands on what services write, until ctx ends.

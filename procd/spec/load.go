@@ -2,6 +2,7 @@ package spec
 
 import (
 	"errors"
+	"slices"
 
 	"core.internal/shared/config"
 	"core.internal/shared/spec"
@@ -13,4 +14,21 @@ import (
 func Load(c config.Node, workspace string) ([]spec.Located, error) {
 	specs, err := spec.Load(spec.Dirs{Workspace: workspace, Root: c.Layout().Root, Extra: c.Specs})
 	return spec.WithReplicas(specs), errors.Join(err, spec.Check(specs))
+}
+
+// Last returns the specs to go on with where those that are found are wrong:
+// what was registered last. Where the bus has lost it, what is found stands in,
+// as far as it says the same as it did then.
+func Last(registered, found []spec.Located, digests map[spec.ServiceID]string) []spec.Located {
+	known := map[spec.ServiceID]bool{}
+	for _, s := range registered {
+		known[s.ID] = true
+	}
+	last := slices.Clone(registered)
+	for _, s := range found {
+		if d, ok := digests[s.ID]; ok && d == s.Digest && !known[s.ID] {
+			last = append(last, s)
+		}
+	}
+	return last
 }

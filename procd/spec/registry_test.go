@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,45 @@ func TestRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, specs, "local.beta", "")
+}
+
+// What was registered is had again as it was, replicas too.
+func TestRegisteredSpecs(t *testing.T) {
+	b := testbus.Start(t, events.Procd)
+	c := b.Connect(events.Procd)
+	many, err := spec.ParseLocated(filepath.Join("services", "many", "service.json"), []byte(`{"id":"many","dependencies":["alpha"],
+		"process":{"command":"/bin/{service.id}","args":["--replica={replica}"],"replicas":2,"ensure":[{"type":"template","template":"a.tmpl","target":"{shared.config.dir}/a"}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := spec.WithReplicas([]spec.Located{many, located(t, "alpha")})
+	r := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	stop := run(t, r)
+	if err := r.Publish(published); err != nil {
+		t.Fatal(err)
+	}
+	kv, err := b.Connect(events.Operator).Bucket(t.Context(), events.BucketSpecs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"alpha", "many-0", "many-1"} {
+		until(t, kv, "local."+id, `"id":"`+id+`"`)
+	}
+	stop()
+	next := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	if err := next.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := next.Specs()
+	if len(got) != 3 {
+		t.Fatalf("%d specs", len(got))
+	}
+	for i, want := range published {
+		g := got[i]
+		if !reflect.DeepEqual(g.Service, want.Service) || g.Digest != want.Digest || g.Dir != want.Dir || g.ReplicaOf != want.ReplicaOf || g.Replica != want.Replica {
+			t.Errorf("%s was\n%+v, is\n%+v", want.ID, want, g)
+		}
+	}
 }
 
 // A value that nobody understands does not keep procd from coming up.

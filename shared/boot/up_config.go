@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,12 +31,12 @@ import (
 func (n *Node) upConfig(ctx context.Context) error {
 	for _, dir := range []string{n.layout.Dir, n.layout.Keys(), n.layout.Run(), n.layout.Logs(), n.layout.Bin()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return &StageError{Err: err, Fix: "choose a directory that you may write to with --root"}
+			return n.unwritable(err)
 		}
 	}
 	var err error
 	if n.lock, err = lock(ctx, n.layout); err != nil {
-		return err
+		return n.unwritable(err)
 	}
 	// Keys are written through to the disk: other things are done meanwhile.
 	var minting errgroup.Group
@@ -43,7 +45,7 @@ func (n *Node) upConfig(ctx context.Context) error {
 		_, err := n.token()
 		return err
 	})
-	if err := errors.Join(n.prepare(ctx, &minting), minting.Wait()); err != nil {
+	if err := errors.Join(n.prepare(ctx, &minting), n.unminted(minting.Wait())); err != nil {
 		return err
 	}
 	return n.startSupervisor(ctx)
@@ -53,7 +55,7 @@ func (n *Node) upConfig(ctx context.Context) error {
 func (n *Node) prepare(ctx context.Context, minting *errgroup.Group) error {
 	var err error
 	if n.specs, err = n.loadSpecs(); err != nil {
-		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate FILE` checks one"}
+		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate` checks them all"}
 	}
 	services := make([]events.Source, len(n.specs))
 	for i, s := range n.specs {
@@ -61,6 +63,28 @@ func (n *Node) prepare(ctx context.Context, minting *errgroup.Group) error {
 	}
 	n.mint(minting, services)
 	return n.ensureBinaries(ctx)
+}
+
+// unminted says what to do about an error of minting; nil for nil.
+func (n *Node) unminted(err error) error {
+	if bad := (*bus.CredentialError)(nil); errors.As(err, &bad) {
+		return &StageError{Err: fmt.Errorf("the credential %s %w", bad.File, bad.Err), Fix: bad.Fix}
+	}
+	if err != nil {
+		return n.unwritable(fmt.Errorf("mint identities: %w", err))
+	}
+	return nil
+}
+
+// unwritable adds to an error of the node directory what to do about it.
+func (n *Node) unwritable(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &StageError{Err: err, Fix: fmt.Sprintf("free some space on the file system of %s, or choose another with --root", n.layout.Root)}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return &StageError{Err: err, Fix: "choose a directory that you may write to with --root"}
+	}
+	return err
 }
 
 func (n *Node) loadSpecs() ([]spec.Located, error) {

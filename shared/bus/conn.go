@@ -101,6 +101,9 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 			}
 			return c, nil
 		}
+		if bad := (*CredentialError)(nil); errors.As(err, &bad) {
+			return nil, fmt.Errorf("connect to the bus at %s as %s: %w", o.URL, o.Name, bad)
+		}
 		if refused(err) {
 			return nil, &RefusedError{URL: o.URL, Name: o.Name, Seed: o.Seed, Err: err}
 		}
@@ -145,7 +148,7 @@ func (c *Conn) options(o Options, d *dialer) ([]nats.Option, error) {
 		options = append(options, nats.InProcessServer(o.InProcess))
 	}
 	if o.Seed != "" {
-		option, err := credential(o.Seed)
+		option, err := c.credential(o.Seed)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -153,6 +154,54 @@ func TestReconnectsAfterRefusal(t *testing.T) {
 	case <-testContext(t).Done():
 		t.Fatal("it did not come back")
 	}
+}
+
+// A seed that is damaged while the connection stands is said once, not for ever,
+// and keeps nobody from coming back when it is whole again.
+func TestDamagedSeed(t *testing.T) {
+	b := start(t, "memory", "alpha")
+	file := bus.SeedFile(b.config.Keys, "alpha")
+	said := make(logChannel, 100)
+	o := b.options("alpha")
+	o.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelError}))
+	c, err := bus.Connect(testContext(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	seed, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(seed []byte) {
+		if err := errors.Join(os.WriteFile(file+".new", seed, 0o600), os.Rename(file+".new", file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(seed[:20])
+	b.down()
+	b.up()
+	if line := <-said; !strings.Contains(line, "cannot connect to the bus") || !strings.Contains(line, file+" is no nkey seed of a user") {
+		t.Errorf("it says %s", line)
+	}
+	back := c.NC.StatusChanged(nats.CONNECTED)
+	write(seed)
+	select {
+	case <-back:
+	case <-testContext(t).Done():
+		t.Fatal("it did not come back")
+	}
+	if len(said) > 0 {
+		t.Errorf("it says it again: %s", <-said)
+	}
+}
+
+// logChannel has what is written to it.
+type logChannel chan string
+
+func (c logChannel) Write(b []byte) (int, error) {
+	c <- string(b)
+	return len(b), nil
 }
 
 func TestEnsurePlatform(t *testing.T) {

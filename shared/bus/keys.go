@@ -33,7 +33,8 @@ func PublicFile(dir string, s events.Source) string {
 
 // Mint makes sure that a source has a key pair in dir: its seed, which only the
 // owner may read, and its public key, by which the bus knows it. An existing
-// seed is kept, also where several processes mint at once.
+// seed is kept, also where several processes mint at once; one that cannot be used
+// is a [*CredentialError].
 func Mint(dir string, s events.Source) error {
 	fail := func(err error) error { return fmt.Errorf("mint a key for %s in %s: %w", s, dir, err) }
 	if err := events.CheckToken(string(s)); err != nil {
@@ -97,21 +98,53 @@ func create(file string) ([]byte, error) {
 	return seed, nil
 }
 
+// CredentialError says that a seed's file cannot be used. [Mint] and [Connect]
+// return it.
+type CredentialError struct {
+	File string
+	Err  error  // goes on where the file's name ends: "is no nkey seed: …"
+	Fix  string // what to do
+}
+
+func (e *CredentialError) Error() string {
+	return fmt.Sprintf("the credential %s %v: %s", e.File, e.Err, e.Fix)
+}
+
+func (e *CredentialError) Unwrap() error { return e.Err }
+
+// readSeed returns the seed of a user. What is wrong with a file that is there is
+// a [*CredentialError].
 func readSeed(file string) ([]byte, error) {
+	fail := func(fix, format string, args ...any) ([]byte, error) {
+		return nil, &CredentialError{File: file, Err: fmt.Errorf(format, args...), Fix: fix}
+	}
+	const anew = "remove it for a new one"
 	info, err := os.Stat(file)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, err
+	case err != nil:
+		return fail("let its owner reach it", "cannot be read: %w", err)
+	case !info.Mode().IsRegular():
+		return fail(anew, "is no file")
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("the seed %s has mode %04o and others may read it: chmod 600 it, or remove it for a new one", file, mode)
+		return fail("chmod 600 it, or "+anew, "has mode %04o and others may read it", mode)
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return fail("let its owner read it", "cannot be read: %w", err)
 	}
 	b = bytes.TrimSpace(b)
-	if _, err := nkeys.FromSeed(b); err != nil {
-		return nil, fmt.Errorf("%s is no nkey seed: %w: remove it for a new one", file, err)
+	if len(b) == 0 {
+		return fail(anew, "is empty")
+	}
+	prefix, _, err := nkeys.DecodeSeed(b)
+	if err == nil && prefix != nkeys.PrefixByteUser {
+		err = fmt.Errorf("it is one of another kind (%s)", prefix)
+	}
+	if err != nil {
+		return fail(anew, "is no nkey seed of a user: %w", err)
 	}
 	return b, nil
 }
@@ -158,8 +191,9 @@ func Public(dir string, s events.Source) (string, error) {
 	return key, nil
 }
 
-// credential signs with the seed in a file, read anew for each connection.
-func credential(file string) (nats.Option, error) {
+// credential signs with the seed in a file, read anew for each connection. That it
+// was damaged meanwhile is logged, once: no attempt to reconnect succeeds then.
+func (c *Conn) credential(file string) (nats.Option, error) {
 	fail := func(err error) error { return fmt.Errorf("read the credential for the bus: %w", err) }
 	seed, err := readSeed(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -177,11 +211,17 @@ func credential(file string) (nats.Option, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
+	said := "" // the library never connects twice at once
 	return nats.Nkey(public, func(nonce []byte) ([]byte, error) {
 		seed, err := readSeed(file)
 		if err != nil {
+			if said != err.Error() {
+				said = err.Error()
+				c.log.Error("cannot connect to the bus", "error", fail(err))
+			}
 			return nil, fail(err)
 		}
+		said = ""
 		pair, err := nkeys.FromSeed(seed)
 		if err != nil {
 			return nil, fail(err)

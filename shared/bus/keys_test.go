@@ -1,11 +1,14 @@
 package bus_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/nats-io/nkeys"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
@@ -66,7 +69,21 @@ func TestMintRefuses(t *testing.T) {
 	}{
 		{"a name that is no token", "a/b", nil, `mint a key for a/b in `},
 		{"a seed that others may read", "alpha", func(seed string) error { return os.Chmod(seed, 0o644) }, "has mode 0644 and others may read it: chmod 600 it"},
-		{"a file that is no seed", "alpha", func(seed string) error { return os.WriteFile(seed, []byte("hello"), 0o600) }, "is no nkey seed"},
+		{"a file that is no seed", "alpha", func(seed string) error { return os.WriteFile(seed, []byte("hello"), 0o600) }, "alpha.nk is no nkey seed of a user: "},
+		{"a seed that was cut", "alpha", func(seed string) error { return os.Truncate(seed, 30) }, "alpha.nk is no nkey seed of a user: "},
+		{"an empty file", "alpha", func(seed string) error { return os.Truncate(seed, 0) }, "alpha.nk is empty: remove it for a new one"},
+		{"a directory", "alpha", func(seed string) error { return errors.Join(os.Remove(seed), os.Mkdir(seed, 0o700)) }, "alpha.nk is no file: "},
+		{"a seed of an account", "alpha", func(seed string) error {
+			pair, err := nkeys.CreateAccount()
+			if err != nil {
+				return err
+			}
+			other, err := pair.Seed()
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(seed, other, 0o600)
+		}, "it is one of another kind (account): remove it for a new one"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

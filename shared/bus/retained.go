@@ -30,7 +30,7 @@ type retainedFact struct {
 func (r *retained) keep(f fact) {
 	e := f.envelope
 	switch e.Type.Aggregate() {
-	case "stage", "service", "daemon", "route", "run":
+	case "stage", "service", "daemon", "route", "run", "specs":
 	default:
 		return
 	}

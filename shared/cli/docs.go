@@ -26,8 +26,9 @@ arguments; `+"`--`"+` ends them.
 | %d | failed, or a service, run or request did |
 | %d | called wrongly: unknown command, flag or value, wrong settings |
 | %d | interrupted by Ctrl-C |
+| %d | nobody reads the output any more, as where `+"`head -1`"+` has had its line |
 
-`, app, c.root.about, ExitOK, ExitFailed, ExitUsage, ExitInterrupted)
+`, app, c.root.about, ExitOK, ExitFailed, ExitUsage, ExitInterrupted, ExitUnread)
 	c.reference(&b, c.root)
 	c.settingsReference(&b)
 	return b.String()

@@ -31,7 +31,7 @@ func downCommand() *command {
 			layout := c.node.Layout()
 			pid := holder(layout)
 			if c.node.BusURL == "" && pid == 0 {
-				return c.nothingToTakeDown(layout)
+				return c.nothingToTakeDown(ctx, layout)
 			}
 			limit, cancel := context.WithTimeout(ctx, value[time.Duration](c, "timeout"))
 			defer cancel()
@@ -53,14 +53,24 @@ func downCommand() *command {
 	}
 }
 
-func (c *call) nothingToTakeDown(layout config.Layout) error {
-	if _, err := config.ReadNodeFile(layout); err == nil {
-		c.note(fmt.Sprintf("the launcher of node %q is gone; what it left ends by itself, and `%s up` takes it over", c.node.Name, c.app.Name))
-		return nil
+// nothingToTakeDown is the end of down where no launcher has the node.
+func (c *call) nothingToTakeDown(ctx context.Context, layout config.Layout) error {
+	if _, err := config.ReadNodeFile(layout); err == nil { // left by a launcher that did not end by itself
+		if conn, err := c.connect(ctx, connectTimeoutStale); err == nil {
+			conn.Close()
+			return &Problem{
+				Err: fmt.Errorf("the launcher of node %q is gone, and what it started runs on", c.node.Name),
+				Fix: fmt.Sprintf("`%s up` takes it over; then `%s down`", c.app.Name, c.app.Name),
+			}
+		}
 	}
 	c.note(fmt.Sprintf("node %q is not running in %s", c.node.Name, layout.Dir))
 	return nil
 }
+
+// askTimeout bounds the wait for a bus that is there and takes no request, as
+// where its disk is full.
+const askTimeout = 5 * time.Second
 
 // askDown asks for the shutdown and shows the stages as they end, as long as
 // there is a bus.
@@ -68,9 +78,11 @@ func (c *call) askDown(ctx context.Context, pid int) error {
 	a := action(ui.ActionShutdown)
 	err := c.withSession(ctx, func(ctx context.Context, s *session) error {
 		to, body := a.Request(ui.Target{Node: s.node})
-		id, err := s.Send(ctx, to, body)
+		sending, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		id, err := s.Send(sending, to, body)
 		if err != nil {
-			return err
+			return &Problem{Err: err, Fix: fmt.Sprintf("`%s logs busd` tells what the bus does", c.app.Name)}
 		}
 		return c.watchDown(ctx, s, func(st state.State) (state.Outcome, bool) { return st.Outcome(id) })
 	})

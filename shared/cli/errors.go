@@ -20,6 +20,7 @@ const (
 	ExitFailed      = 1
 	ExitUsage       = 2
 	ExitInterrupted = 130
+	ExitUnread      = 141 // as a shell tells an end by SIGPIPE, which a write would have brought
 )
 
 // ErrInterrupted is returned by [Exec] where a signal ended what would have gone
@@ -57,6 +58,8 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, ErrInterrupted):
 		return ExitInterrupted
+	case errors.Is(err, ErrUnread):
+		return ExitUnread
 	case errors.As(err, &usage):
 		return ExitUsage
 	}
@@ -65,7 +68,7 @@ func ExitCode(err error) int {
 
 // report writes an error as one block: what is wrong, then what to do.
 func report(stderr *render.Stream, err error) {
-	if err == nil || errors.Is(err, ErrInterrupted) || errors.Is(err, errReported) {
+	if err == nil || errors.Is(err, ErrInterrupted) || errors.Is(err, ErrUnread) || errors.Is(err, errReported) {
 		return
 	}
 	var b strings.Builder

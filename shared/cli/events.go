@@ -34,7 +34,13 @@ func eventsCommand() *command {
 			if err != nil {
 				return err
 			}
-			return c.withConn(ctx, func(ctx context.Context, conn *bus.Conn) error { return c.events(ctx, conn, from) })
+			show := func(ctx context.Context) error {
+				return c.withConn(ctx, func(ctx context.Context, conn *bus.Conn) error { return c.events(ctx, conn, from) })
+			}
+			if value[bool](c, "follow") {
+				return c.whileRead(ctx, show)
+			}
+			return show(ctx)
 		},
 	}
 }

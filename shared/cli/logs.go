@@ -33,7 +33,7 @@ func logsCommand() *command {
 			if err := c.arguments(1, 1); err != nil {
 				return err
 			}
-			return c.logs(ctx, c.args[0])
+			return c.logs(ctx)
 		},
 	}
 }
@@ -45,8 +45,17 @@ func logFlags(f *flags) {
 	f.Int("tail", 0, "begin with this many of the latest lines; 0 for all")
 }
 
-// logs prints what an entity wrote, from the bus where it can.
-func (c *call) logs(ctx context.Context, name string) error {
+// logs prints what the entity that is its argument wrote.
+func (c *call) logs(ctx context.Context) error {
+	if value[bool](c, "follow") {
+		return c.whileRead(ctx, c.printLogs)
+	}
+	return c.printLogs(ctx)
+}
+
+// printLogs takes the lines from the bus where it can.
+func (c *call) printLogs(ctx context.Context) error {
+	name := c.args[0]
 	from, err := parseSince(c.text("since"), time.Now(), false)
 	if err != nil {
 		return err

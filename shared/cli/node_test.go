@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"core.internal/shared/bus"
+	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testbus"
@@ -328,6 +331,33 @@ func TestPipelines(t *testing.T) {
 func TestDown(t *testing.T) {
 	n := startNode(t)
 	n.expect(0, "down", "[1/1] bus         stopped   2.0ms", "node local is down in")
+}
+
+// A damaged credential is not taken for a node that does not answer.
+func TestDamagedCredential(t *testing.T) {
+	n := startNode(t)
+	for what, spoil := range map[string]func(file string) error{
+		"is empty":                             func(file string) error { return os.Truncate(file, 0) },
+		"is no nkey seed of a user":            func(file string) error { return os.Truncate(file, 20) },
+		"has mode 0644 and others may read it": func(file string) error { return os.Chmod(file, 0o644) },
+	} {
+		root := t.TempDir()
+		keys := config.Layout{Dir: filepath.Join(root, string(testbus.Node))}.Keys()
+		if err := bus.Mint(keys, events.Operator); err != nil {
+			t.Fatal(err)
+		}
+		seed := bus.SeedFile(keys, events.Operator)
+		if err := spoil(seed); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"--root", root}, {"--bus.seed-file", seed}} {
+			var out, errs buffer
+			code := ExitCode(Exec(t.Context(), append([]string{"status", "--bus.url", n.bus.URL()}, args...), nil, nil, &out, &errs, testApp()))
+			if code != ExitFailed || !strings.Contains(errs.String(), "error: the operator's credential "+seed+" "+what) || !strings.Contains(errs.String(), "\nfix: ") {
+				t.Errorf("%s, %v: status %d\n%s", what, args, code, errs.String())
+			}
+		}
+	}
 }
 
 func TestRefused(t *testing.T) {

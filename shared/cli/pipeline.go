@@ -58,7 +58,7 @@ func pipelineCommand() *command {
 					if err := c.arguments(1, 1); err != nil {
 						return err
 					}
-					return c.logs(ctx, c.args[0])
+					return c.logs(ctx)
 				},
 			},
 		},

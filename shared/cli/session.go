@@ -102,11 +102,18 @@ func (c *call) connect(ctx context.Context, patience time.Duration) (*bus.Conn, 
 	defer cancel()
 	conn, err := bus.Connect(limit, bus.Options{URL: address, Name: string(events.Operator), Seed: seed})
 	var refused *bus.RefusedError
+	var bad *bus.CredentialError
 	switch {
 	case err == nil:
 		return conn, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.As(err, &bad):
+		fix := "name another with --bus.seed-file"
+		if c.node.BusSeedFile == "" {
+			fix = fmt.Sprintf("%s: `%s down`, then `%s up` mints it", bad.Fix, c.app.Name, c.app.Name)
+		}
+		return nil, &Problem{Err: fmt.Errorf("the operator's credential %s %w", bad.File, bad.Err), Fix: fix}
 	case errors.As(err, &refused):
 		return nil, &Problem{
 			Err: fmt.Errorf("the bus at %s refused the operator's credential %s", redact(address), seed),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"core.internal/shared/cli/render"
@@ -35,32 +36,56 @@ func specCommand() *command {
 				},
 			},
 			{
-				name: "validate", args: "FILE…", about: "check spec files, without a node",
-				exec: func(_ context.Context, c *call) error { return c.specValidate() },
+				name: "validate", args: "[FILE|DIR]…", about: "check spec files beside each other, as up does", node: true,
+				long: "Takes spec files and directories with *.json or */service.json, and without any those that the node finds. Checked\n" +
+					"beside each other, they may also depend on services that the node finds. No node has to run.",
+				examples: []string{"spec validate", "spec validate new/service.json", "spec validate services"},
+				exec:     func(_ context.Context, c *call) error { return c.specValidate() },
 			},
 		},
 	}
 }
 
 func (c *call) specValidate() error {
-	if err := c.arguments(1, -1); err != nil {
-		return err
-	}
-	var errs []error
-	for _, file := range c.args {
-		s, err := spec.Read(file)
+	dirs, others := c.app.Specs(c.node), []spec.Located(nil)
+	if len(c.args) > 0 {
+		known, err := spec.Load(dirs)
 		if err != nil {
-			errs = append(errs, err)
-			continue
+			c.note("not all specs of the node can be read; `" + c.command.words(c.app.Name) + "` alone tells why")
 		}
+		others = known
+		dirs = spec.Dirs{}
+		for _, arg := range c.args {
+			if info, err := os.Stat(arg); err == nil && info.IsDir() {
+				dirs.Extra = append(dirs.Extra, arg)
+			} else {
+				dirs.Files = append(dirs.Files, arg)
+			}
+		}
+	}
+	specs, err := spec.Load(dirs)
+	if err = errors.Join(err, spec.Check(specs, others...)); err == nil && len(specs) == 0 {
+		return &Problem{Err: errors.New("there are no specs to check"), Fix: "name files, or directories with *.json or */service.json"}
+	}
+	wrong := map[string]bool{}
+	for _, one := range split(err) {
+		var at *spec.Error
+		if errors.As(one, &at) {
+			wrong[at.File] = true
+		}
+	}
+	for _, s := range specs {
 		if err := spec.Supported(s); err != nil {
 			c.note(err.Error())
 		}
-		if err := c.out.Print(fmt.Sprintf("%s%s  %s", c.out.Mark(ui.OK), file, s.ID)); err != nil {
+		if wrong[s.File] {
+			continue
+		}
+		if err := c.out.Print(fmt.Sprintf("%s%s  %s", c.out.Mark(ui.OK), s.File, s.ID)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // specJSON is one spec in a list.

@@ -23,22 +23,28 @@ func statusCommand() *command {
 			if err := c.arguments(0, 0); err != nil {
 				return err
 			}
-			return c.withSession(ctx, func(ctx context.Context, s *session) error {
-				asJSON, watch := c.text(outputFlag) == "json", value[bool](c, "watch")
-				switch {
-				case asJSON && watch:
-					return c.watch(ctx, s, func(st state.State) error { return json.NewEncoder(c.out).Encode(state.Document(st)) })
-				case asJSON:
+			if value[bool](c, "watch") {
+				return c.whileRead(ctx, func(ctx context.Context) error { return c.withSession(ctx, c.statusWatch) })
+			}
+			return c.withSession(ctx, func(_ context.Context, s *session) error {
+				if c.text(outputFlag) == "json" {
 					return printJSON(c.out, state.Document(s.view.State()))
-				case watch && c.out.Terminal:
-					return c.watchScreen(ctx, s)
-				case watch:
-					return c.watchChanges(ctx, s)
 				}
 				return c.out.Print(pageLines(c.out, ui.Build(s.view.State(), ui.Options{Now: time.Now()}))...)
 			})
 		},
 	}
+}
+
+// statusWatch shows the state as it changes.
+func (c *call) statusWatch(ctx context.Context, s *session) error {
+	switch {
+	case c.text(outputFlag) == "json":
+		return c.watch(ctx, s, func(st state.State) error { return json.NewEncoder(c.out).Encode(state.Document(st)) })
+	case c.out.Terminal:
+		return c.watchScreen(ctx, s)
+	}
+	return c.watchChanges(ctx, s)
 }
 
 // pace is the least time between two pictures of a state that changes.

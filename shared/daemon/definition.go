@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -41,6 +42,7 @@ type Daemon struct {
 	// MetricsAddress is where /metrics and /healthz answer, as host:port.
 	MetricsAddress string
 
+	began   time.Time
 	healthy atomic.Pointer[func() error]
 }
 

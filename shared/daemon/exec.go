@@ -107,7 +107,7 @@ func prepare(def Definition, args, environ []string, stderr io.Writer) (*Daemon,
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &Daemon{
-		Name: def.Name, Config: node, Layout: node.Layout(), Log: logger, Metrics: metrics,
+		Name: def.Name, Config: node, Layout: node.Layout(), Log: logger, Metrics: metrics, began: time.Now(),
 		Facts: bus.NewPublisher(bus.PublisherOptions{Node: node.Name, Source: def.Name, Log: logger}),
 	}, nil
 }

@@ -164,7 +164,9 @@ var errReached = errors.New("stage reached")
 
 // Await returns when the launcher has come to this daemon's stage, at once
 // where there is no launcher. Before it a daemon may load and listen but states
-// nothing, so that every boot tells the same story.
+// nothing, so that every boot tells the same story. The launcher may be one that
+// came later and adopted the daemon: what it states is of another boot, and
+// younger than the daemon.
 func (d *Daemon) Await(ctx context.Context) error {
 	stage, boot := events.Entity(d.Config.Stage), events.ID(d.Config.Boot)
 	if stage == "" {
@@ -173,7 +175,7 @@ func (d *Daemon) Await(ctx context.Context) error {
 	filter := events.FactSubject(d.Config.Name, events.Launcher, stage, events.StageStarting{}.EventType().Fact())
 	err := d.Bus.Follow(ctx, bus.Follow{Stream: events.StreamEvents, Filter: filter}, func(r events.Record) error {
 		e, err := events.DecodeRecord(r)
-		if err == nil && e.Cause == boot {
+		if err == nil && (e.Cause == boot || e.Time.After(d.began)) {
 			return errReached
 		}
 		return nil

@@ -9,17 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 )
-
-// buildFlags come before the output and the package. Without version-control
-// stamps: they change the binary with every commit, and fail where git distrusts
-// the directory's owner.
-var buildFlags = []string{"build", "-v", "-trimpath", "-buildvcs=false"}
 
 // build makes the binaries of a workspace be there, one after the other.
 func (s Store) build(ctx context.Context, wants []Want, report func(Progress)) (map[string]string, error) {
@@ -154,10 +148,12 @@ func (b *builder) compile(ctx context.Context, w Want, packages map[string]*goPa
 	// The go command links only where the output is not what it would make. It
 	// never writes into a file that is there.
 	os.Remove(tmp)
-	if err := os.Link(path, tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		os.Remove(tmp) // no links here: the go command links anew
+	if Intact(b.Bin, w.Name) {
+		if err := os.Link(path, tmp); err != nil {
+			os.Remove(tmp) // no links here: the go command links anew
+		}
 	}
-	cmd := b.command(ctx, b.goCommand, append(slices.Clone(buildFlags), "-o", tmp, w.Asset)...)
+	cmd := b.command(ctx, b.goCommand, GoBuild(tmp, w.Asset)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -206,7 +202,7 @@ func (b *builder) follow(r io.Reader, packages map[string]*goPackage) string {
 func (s Store) command(ctx context.Context, goCommand string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, goCommand, args...)
 	cmd.Dir = s.Workspace
-	cmd.Env = append(os.Environ(), "PWD="+s.Workspace)
+	cmd.Env = append(append(os.Environ(), "PWD="+s.Workspace), GoEnviron(s.Workspace)...)
 	interruptible(cmd)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd

@@ -165,12 +165,32 @@ func TestBuild(t *testing.T) {
 	if err := os.WriteFile(manifestPath(s.Bin, "one"), []byte("nonsense"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if got := ensure(t, s, one, two); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("a manifest was damaged: built %q", got)
+	}
+	for what, damage := range map[string]func(string) error{
+		"cut short": func(file string) error { return os.Truncate(file, 64<<10) },
+		"emptied":   func(file string) error { return os.Truncate(file, 0) },
+		"replaced":  func(file string) error { return os.WriteFile(file, []byte("nonsense"), 0o755) },
+	} {
+		if err := damage(paths["one"]); err != nil {
+			t.Fatal(err)
+		}
+		if got := ensure(t, s, one, two); !slices.Equal(got, []string{"one"}) {
+			t.Errorf("a binary was %s: built %q", what, got)
+		}
+		says(t, paths["one"], "more now new")
+	}
 	before, err := os.Stat(paths["one"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := ensure(t, s, one, two); !slices.Equal(got, []string{"one"}) {
-		t.Errorf("a manifest was damaged: built %q", got)
+	touched := time.Now().Add(-30 * time.Second)
+	if err := os.Chtimes(filepath.Join(root, "one", "main.go"), touched, touched); err != nil {
+		t.Fatal(err)
+	}
+	if got := ensure(t, s, one); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("a file was touched: built %q", got)
 	}
 	if after, err := os.Stat(paths["one"]); err != nil || !os.SameFile(before, after) {
 		t.Errorf("an unchanged binary was linked anew: %v", err)

@@ -23,7 +23,9 @@
 // cancelled or failed build leaves the old one in place. Processes that want the
 // same binary at once build it once: the others wait for it.
 //
-// Binaries are built without version-control stamps: a commit alone changes none.
+// Binaries are built with -trimpath, and without cgo (unless CGO_ENABLED is set)
+// and version-control stamps: the same sources give the same bytes, and a commit
+// alone changes none. [GoBuild] and [GoEnviron] are for others who build them.
 // Without a workspace, go-build binaries are those that lie beside the running
 // executable, in Bin or on PATH.
 //

@@ -81,6 +81,25 @@ func writeManifest(bin, name, settings string, taken time.Time, inputs map[strin
 	return os.Rename(tmp, manifestPath(bin, name))
 }
 
+// Intact reports whether a binary is as its build left it. The go command takes
+// one that was cut short for what it would make: it looks at its beginning only.
+func Intact(bin, name string) bool {
+	b, err := os.ReadFile(manifestPath(bin, name))
+	if err != nil {
+		return false
+	}
+	b, ok := bytes.CutPrefix(b, []byte(manifestHeader))
+	lines := bytes.SplitN(b, []byte{'\n'}, 4) // settings, when, the binary, what it was built from
+	if !ok || len(lines) < 4 {
+		return false
+	}
+	var was fileState
+	if _, err := fmt.Sscan(string(lines[2]), &was.size, &was.time); err != nil {
+		return false
+	}
+	return was != fileState{} && was == stateOf(filepath.Join(bin, name))
+}
+
 // fresh reports whether a binary is there and is what would be built now.
 func fresh(bin, name, settings string, seen look) bool {
 	b, err := os.ReadFile(manifestPath(bin, name))
@@ -154,6 +173,7 @@ func (s Store) settings(goCommand string) string {
 	}
 	state = stateOf(config)
 	put("env", fmt.Sprint(state.size, " ", state.time))
-	put("flags", strings.Join(buildFlags, " "))
+	put("arguments", strings.Join(GoBuild("", ""), " "))
+	put("environment", strings.Join(GoEnviron(s.Workspace), " "))
 	return fmt.Sprintf("%x", h.Sum(nil))
 }

@@ -85,7 +85,7 @@ func bodies() []Body {
 		ServiceBackedOff{}, ServiceExhausted{}, ServiceCompleted{}, ServiceStopped{},
 		RouteOpened{}, RouteClosed{}, RouteRemoved{}, RouteRefused{},
 		RunStarted{}, RunAdvanced{}, RunEnded{}, StepBegan{}, StepCancelling{}, StepEnded{},
-		ClientRefused{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
+		ClientRefused{}, SpecsRefused{}, SpecsAccepted{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
 		EnableService{}, DisableService{}, StartService{}, StopService{}, RestartService{},
 		DrainServices{}, ShutdownNode{}, RunPipeline{}, CancelRun{},
 		CommandAccepted{}, CommandRejected{}, CommandCompleted{}, CommandFailed{},

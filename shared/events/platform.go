@@ -90,6 +90,21 @@ type (
 // ClientsEntity is the entity of busd's facts about clients.
 const ClientsEntity Entity = "clients"
 
+// Facts that procd states about the specs that it finds; the entity is
+// [SpecsEntity].
+type (
+	// SpecsRefused says that a procd which came back found specs that are
+	// wrong. It takes none of them: what was registered before stays.
+	SpecsRefused struct {
+		Reason string `json:"reason"` // one error a line
+	}
+	// SpecsAccepted says that they are right again.
+	SpecsAccepted struct{}
+)
+
+// SpecsEntity is the entity of procd's facts about specs.
+const SpecsEntity Entity = "specs"
+
 // Kept is the body of the facts about a message that no fold understands.
 type Kept struct {
 	Seq     uint64 `json:"seq"`
@@ -122,6 +137,8 @@ func (RouteClosed) EventType() Type   { return "route.closed" }
 func (RouteRemoved) EventType() Type  { return "route.removed" }
 func (RouteRefused) EventType() Type  { return "route.refused" }
 func (ClientRefused) EventType() Type { return "client.refused" }
+func (SpecsRefused) EventType() Type  { return "specs.refused" }
+func (SpecsAccepted) EventType() Type { return "specs.accepted" }
 func (DeadMalformed) EventType() Type { return "dead.malformed" }
 func (DeadOversized) EventType() Type { return "dead.oversized" }
 func (DeadUnknown) EventType() Type   { return "dead.unknown" }
@@ -139,6 +156,8 @@ func (RouteClosed) EventVersion() int   { return 1 }
 func (RouteRemoved) EventVersion() int  { return 1 }
 func (RouteRefused) EventVersion() int  { return 1 }
 func (ClientRefused) EventVersion() int { return 1 }
+func (SpecsRefused) EventVersion() int  { return 1 }
+func (SpecsAccepted) EventVersion() int { return 1 }
 func (DeadMalformed) EventVersion() int { return 1 }
 func (DeadOversized) EventVersion() int { return 1 }
 func (DeadUnknown) EventVersion() int   { return 1 }

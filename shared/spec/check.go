@@ -20,18 +20,20 @@ func platformPart(name string) bool { return slices.Contains(Platform(), name) }
 
 // Check finds what is wrong with specs beside each other: dependencies that do
 // not exist, cannot hold or go in a circle, fixed ports that two want, ids that
-// the replicas of another have, templates that are not there. All errors are
+// the replicas of another have, templates that are not there. Others are services
+// that are there to be depended on; nothing of them is checked. All errors are
 // joined.
-func Check(specs []Located) error {
+func Check(specs []Located, others ...Located) error {
 	specs = sorted(specs)
 	var errs []error
 	var ids []string
-	for _, s := range specs {
+	known := slices.Concat(specs, others) // where an id is of both, the checked one stands first
+	for _, s := range known {
 		ids = append(ids, string(s.ID))
 	}
 	for _, s := range specs {
 		for i, d := range s.Dependencies {
-			if err := s.checkDependency(element("dependencies", i), d, specs, ids); err != nil {
+			if err := s.checkDependency(element("dependencies", i), d, known, ids); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -62,6 +64,7 @@ func (s Located) checkDependency(at string, d Dependency, specs []Located, ids [
 	}
 	known := slices.Concat(ids, Platform())
 	slices.Sort(known)
+	known = slices.Compact(known)
 	if near := config.Suggest(on, known); near != "" {
 		return s.Errorf(at, "", "unknown service %q: did you mean %q?", on, near)
 	}

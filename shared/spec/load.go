@@ -15,6 +15,7 @@ type Dirs struct {
 	Workspace string   // services/*/service.json below it; may be empty
 	Root      string   // specs/*.json below it; may be empty
 	Extra     []string // *.json and */service.json below each; must exist
+	Files     []string // each a spec, whatever its name
 }
 
 // Load reads every spec, sorted by id. All errors are joined; the specs that are
@@ -64,27 +65,38 @@ func (d Dirs) files() ([]string, error) {
 		places = append(places, place{dir, "*.json"}, place{dir, "*/service.json"})
 	}
 	var files []string
-	seen := map[string]bool{}
+	add := once(func(file string) { files = append(files, file) })
 	for _, p := range places {
 		found, err := glob(p.dir, p.pattern)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("look for specs: %w", err))
 		}
 		for _, file := range found {
-			real, err := filepath.EvalSymlinks(file)
-			if err == nil {
-				real, err = filepath.Abs(real)
-			}
-			if err != nil {
-				real = file // reading it will say what is wrong
-			}
-			if !seen[real] {
-				seen[real] = true
-				files = append(files, file)
-			}
+			add(file)
 		}
 	}
+	for _, file := range d.Files {
+		add(file)
+	}
 	return files, errors.Join(errs...)
+}
+
+// once calls add with each file that it has not been given under another name.
+func once(add func(string)) func(string) {
+	seen := map[string]bool{}
+	return func(file string) {
+		real, err := filepath.EvalSymlinks(file)
+		if err == nil {
+			real, err = filepath.Abs(real)
+		}
+		if err != nil {
+			real = file // reading it will say what is wrong
+		}
+		if !seen[real] {
+			seen[real] = true
+			add(file)
+		}
+	}
 }
 
 // glob lists the files below dir that match, sorted. The directory's own name

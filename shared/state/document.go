@@ -20,6 +20,8 @@ type Status struct {
 	Services []StatusService `json:"services"` // by id
 	Runs     []StatusRun     `json:"runs"`     // oldest first
 	Routes   []StatusRoute   `json:"routes"`   // by service
+	// SpecsRefused says why procd keeps the specs it had instead of those it finds.
+	SpecsRefused string `json:"specs_refused,omitempty"`
 }
 
 // StatusStage is one stage.
@@ -72,6 +74,7 @@ func Document(s State) Status {
 	d := Status{
 		Version: StatusVersion, Node: s.Node, Seq: s.Seq,
 		Stages: []StatusStage{}, Services: []StatusService{}, Runs: []StatusRun{}, Routes: []StatusRoute{},
+		SpecsRefused: s.Specs.Reason,
 	}
 	for _, g := range s.SortedStages() {
 		d.Stages = append(d.Stages, StatusStage{g.Name, g.State, g.Since, g.TookMS, g.Reason, g.Fix})

@@ -124,6 +124,7 @@ var folds = map[string]aggregate{
 	"run":     {by(events.Pipelined), foldRun},
 	"daemon":  {aboutItself, foldReady},
 	"client":  {by(events.Busd), foldRefused},
+	"specs":   {by(events.Procd), foldSpecs},
 	"dead":    {by(events.Procd), foldKept},
 	"command": {anybody, foldOutcome},
 }
@@ -167,6 +168,13 @@ func foldKept(b *Builder, _ events.Envelope, body events.Body) {
 func foldRefused(b *Builder, e events.Envelope, body events.Body) {
 	if f, ok := body.(events.ClientRefused); ok {
 		b.s.Refused = Refused{Count: f.Count, Last: &f, Since: e.Time}
+	}
+}
+
+func foldSpecs(b *Builder, e events.Envelope, body events.Body) {
+	b.s.Specs = Specs{}
+	if f, ok := body.(events.SpecsRefused); ok {
+		b.s.Specs = Specs{Reason: f.Reason, Since: e.Time}
 	}
 }
 

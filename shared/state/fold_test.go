@@ -126,6 +126,9 @@ func render(t *testing.T, s state.State) string {
 	if s.Refused.Count > 0 {
 		line("refused", s.Refused)
 	}
+	if s.Specs != (state.Specs{}) {
+		line("specs", s.Specs)
+	}
 	if s.Dead != (state.Dead{}) {
 		line("dead", s.Dead)
 	}

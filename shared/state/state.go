@@ -28,6 +28,7 @@ type State struct {
 	// Outcomes are the latest command outcomes, newest last, at most [MaxOutcomes].
 	Outcomes []Outcome `json:"outcomes"`
 	Refused  Refused   `json:"refused"`
+	Specs    Specs     `json:"specs,omitzero"`
 	Dead     Dead      `json:"dead"`
 }
 
@@ -184,6 +185,12 @@ type Refused struct {
 	Count int                   `json:"count"`
 	Last  *events.ClientRefused `json:"last,omitempty"`
 	Since time.Time             `json:"since,omitzero"`
+}
+
+// Specs says why procd does not take the specs that it finds.
+type Specs struct {
+	Reason string    `json:"reason"` // one error a line
+	Since  time.Time `json:"since"`
 }
 
 // Dead counts the records that no fold understands.

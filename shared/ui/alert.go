@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"core.internal/shared/state"
 )
@@ -28,6 +29,13 @@ func (b *builder) alerts() []Alert {
 				Fix: "correct the routes of its spec", Lines: []string{}, Since: r.Since,
 			})
 		}
+	}
+	if r := b.s.Specs; r.Reason != "" {
+		all = append(all, Alert{
+			Tone: Warn, Title: "the specs are wrong; the services go on with the last good ones", Text: "procd came back and took none of them:",
+			Fix:   "correct them until `launcher spec validate` is content, then `launcher down` and `launcher up`",
+			Lines: strings.Split(r.Reason, "\n"), Since: r.Since,
+		})
 	}
 	if r := b.s.Refused; r.Count > 0 && r.Last != nil {
 		who := "somebody"

@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	natsd "github.com/nats-io/nats-server/v2/server"
 )
@@ -15,9 +18,14 @@ import (
 type logger struct {
 	log *slog.Logger
 
+	// unstored gets the first failure to write to the disk; has room for one.
+	unstored chan error
+
 	mu    sync.Mutex
 	fatal error // guarded by mu
 }
+
+func newLogger(log *slog.Logger) *logger { return &logger{log: log, unstored: make(chan error, 1)} }
 
 func (l *logger) Noticef(format string, args ...any) { l.put(slog.LevelDebug, format, args...) }
 func (l *logger) Debugf(format string, args ...any)  { l.put(slog.LevelDebug, format, args...) }
@@ -27,10 +35,28 @@ func (l *logger) Warnf(format string, args ...any)   { l.put(slog.LevelWarn, for
 // Errorf passes on errors, but for each single refusal: those are told together.
 func (l *logger) Errorf(format string, args ...any) {
 	level := slog.LevelWarn
-	if strings.Contains(fmt.Sprintf(format, args...), natsd.ErrAuthentication.Error()) {
+	text := fmt.Sprintf(format, args...)
+	if strings.Contains(text, natsd.ErrAuthentication.Error()) {
 		level = slog.LevelDebug
 	}
+	if unstored(text) {
+		select {
+		case l.unstored <- errors.New(text):
+		default:
+		}
+	}
 	l.put(level, format, args...)
+}
+
+// unstored reports whether the server says that it could not write a message. It
+// says so nowhere else, and the stream takes none from then on.
+func unstored(text string) bool {
+	if !strings.Contains(text, "failed to store a msg") {
+		return false
+	}
+	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS}, func(err error) bool {
+		return strings.Contains(text, err.Error())
+	})
 }
 
 func (l *logger) Fatalf(format string, args ...any) {

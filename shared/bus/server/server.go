@@ -117,7 +117,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("bus: store: %w", err)
 	}
 	defer release()
-	nsd, err := s.start(dir)
+	l := newLogger(s.config.Log)
+	nsd, err := s.start(dir, l)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,13 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.nsd = nsd
 	s.mu.Unlock()
-	return s.serve(ctx, nsd)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.serve(gctx, nsd) })
+	g.Go(func() error { return s.awaitSpace(gctx, dir, l.unstored) })
+	if err := g.Wait(); ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // probe fails where somebody else has the address, before anything is touched.
@@ -167,7 +174,7 @@ func (s *Server) directory() (dir string, release func(), err error) {
 }
 
 // start starts the server without its port.
-func (s *Server) start(dir string) (*natsd.Server, error) {
+func (s *Server) start(dir string, l *logger) (*natsd.Server, error) {
 	options := &natsd.Options{}
 	if err := options.ProcessConfigString(s.config.render(dir)); err != nil {
 		return nil, fmt.Errorf("bus: configure: %w", err)
@@ -181,7 +188,6 @@ func (s *Server) start(dir string) (*natsd.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bus: configure: %w", err)
 	}
-	l := &logger{log: s.config.Log}
 	nsd.SetLoggerV2(l, s.config.Log.Enabled(context.Background(), slog.LevelDebug), false, false)
 	var once sync.Once
 	var platform *natsd.Account

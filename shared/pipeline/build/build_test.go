@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,9 +21,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"core.internal/shared/dep"
 	"core.internal/shared/events"
 	"core.internal/shared/pipeline"
 	"core.internal/shared/pipeline/build"
+	"core.internal/shared/spec"
 )
 
 const sources = `
@@ -184,6 +189,61 @@ func TestBuild(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(b), string(again)); diff != "" {
 		t.Errorf("not reproducible:\n%s", diff)
+	}
+}
+
+// What a boot built is compiled for the pipeline too: it only links, and comes to
+// the same bytes, where the machine has a C compiler as well.
+func TestBootAndPipelineShareACache(t *testing.T) {
+	t.Setenv("CGO_ENABLED", "") // as it is where nobody has decided
+	dir := workspace(t)
+	write(t, filepath.Join(dir, "busd", "main.go"), fmt.Sprintf("package main\n\nimport \"net\"\n\nfunc main() { println(net.IPv4len, %d) }\n", time.Now().UnixNano()))
+	want := dep.Want{Name: "busd", Source: spec.SourceGoBuild, Asset: "example.test/busd"}
+	paths, err := dep.Store{Bin: t.TempDir(), Workspace: dir}.Ensure(t.Context(), []dep.Want{want}, func(dep.Progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := build.Options{Workspace: dir, Dir: t.TempDir(), Built: filepath.Dir(paths["busd"])}
+	before, err := os.Stat(paths["busd"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, _, err := carryOut(t, o, "r1", map[string]string{"targets": "busd"})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if after, err := os.Stat(paths["busd"]); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the boot's binary was touched: %v", err)
+	}
+	// A damaged one is not taken for what it is not.
+	damaged := build.Options{Workspace: dir, Dir: t.TempDir(), Built: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(damaged.Built, "busd"), []byte("nonsense"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if log, _, err := carryOut(t, damaged, "r1", map[string]string{"targets": "busd"}); err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	_, compiling, _ := strings.Cut(log, "building ./busd")
+	for _, name := range []string{"example.test/busd", "net"} { // as go build -v names what it compiles
+		if strings.Contains(compiling, "\n"+name+"\n") {
+			t.Errorf("%s was compiled again:\n%s", name, log)
+		}
+	}
+	boot, err := os.ReadFile(paths["busd"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{o.Dir, damaged.Dir} {
+		if run, err := os.ReadFile(filepath.Join(dir, "r1", "busd")); err != nil || !bytes.Equal(run, boot) {
+			t.Errorf("the boot's binary and the pipeline's differ: %v", err)
+		}
+	}
+	info, err := buildinfo.ReadFile(paths["busd"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(info.Settings, debug.BuildSetting{Key: "CGO_ENABLED", Value: "0"}) {
+		t.Errorf("the boot's binary was built with %v", info.Settings)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"core.internal/shared/dep"
 	"core.internal/shared/pipeline"
 	"core.internal/shared/pipeline/step"
 )
@@ -74,7 +75,10 @@ func (o Options) compile(ctx context.Context, j pipeline.Job, with Toolchain, t 
 	}
 	fmt.Fprintf(j.Log, "building ./%s with %s for %s/%s\n", t.Path, with.Go, with.OS, with.Arch)
 	part := filepath.Join(dir, t.Name+".part")
-	if err := step.Run(ctx, j, o.command("build", "-v", "-trimpath", "-buildvcs=false", "-o", part, "./"+t.Path)); err != nil {
+	if err := o.begin(part, t); err != nil {
+		return Binary{}, errors.Join(err, remove(part))
+	}
+	if err := step.Run(ctx, j, o.command(dep.GoBuild(part, "./"+t.Path)...)); err != nil {
 		return Binary{}, errors.Join(err, remove(part))
 	}
 	b, err := describe(part)
@@ -89,12 +93,31 @@ func (o Options) compile(ctx context.Context, j pipeline.Job, with Toolchain, t 
 	return b, nil
 }
 
-// command is the go command in the workspace, with what would make two builds of
-// the same sources differ taken away.
+// begin copies what was built before to where the go command builds: it links
+// only where the output is not what it would make. No link to the file itself:
+// whoever built it looks at its time, which the go command changes.
+func (o Options) begin(part string, t Target) error {
+	if err := remove(part); err != nil || o.Built == "" || !dep.Intact(o.Built, t.Name) {
+		return err
+	}
+	from, err := os.Open(filepath.Join(o.Built, t.Name))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		return errors.Join(fmt.Errorf("copy %s: %w", from.Name(), err), to.Close())
+	}
+	return to.Close()
+}
+
+// command is the go command in the workspace, as the boot runs it.
 func (o Options) command(args ...string) step.Command {
-	return step.Command{Name: "go", Args: args, Dir: o.Workspace, Env: []string{
-		"CGO_ENABLED=0", "GOWORK=" + filepath.Join(o.Workspace, "go.work"),
-	}}
+	return step.Command{Name: "go", Args: args, Dir: o.Workspace, Env: dep.GoEnviron(o.Workspace)}
 }
 
 func (o Options) runDir(j pipeline.Job) string { return filepath.Join(o.Dir, string(j.Run)) }

@@ -13,9 +13,10 @@
 // The parameter "targets" names the binaries to build, all if empty.
 //
 // Each run has a directory of its own below [Options.Dir]; the oldest ones are
-// removed. Binaries are built with -trimpath and without cgo and version-control
-// stamps: the same sources and the same Go release give the same bytes, wherever
-// they lie. Every step may be repeated.
+// removed. Binaries are built as a boot builds them (shared/dep), with -trimpath
+// and without cgo and version-control stamps: a run after a boot finds everything
+// compiled, and the same sources and the same Go release give the same bytes,
+// wherever they lie. Every step may be repeated.
 //
 // # Concurrency
 //

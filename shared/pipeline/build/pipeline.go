@@ -20,6 +20,9 @@ type Options struct {
 	Workspace string
 	// Dir gets a directory per run.
 	Dir string
+	// Built has binaries that were built before with the same settings, as a
+	// boot's; what is up to date there is not linked again. May be empty.
+	Built string
 	// Keep is how many runs keep their directory; 2 if 0.
 	Keep int
 	// Store keeps a small object outside the node's disk; may be nil.

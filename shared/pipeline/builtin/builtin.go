@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Workspace string // root of the source tree; may be empty
 	Data      string // directory for what they make
+	Bin       string // directory with the binaries of a boot; may be empty
 	// Store keeps a small object outside the node's disk; may be nil.
 	Store func(ctx context.Context, name string, data []byte) error
 }
@@ -21,7 +22,7 @@ type Options struct {
 // Registry returns every built-in pipeline.
 func Registry(o Options) (*pipeline.Registry, error) {
 	return pipeline.NewRegistry(
-		build.Pipeline(build.Options{Workspace: o.Workspace, Dir: filepath.Join(o.Data, build.Name), Store: o.Store}),
+		build.Pipeline(build.Options{Workspace: o.Workspace, Dir: filepath.Join(o.Data, build.Name), Built: o.Bin, Store: o.Store}),
 	)
 }
 

@@ -126,6 +126,7 @@ func commandOf(pid int) string {
 		b, _ = os.ReadFile(dir + "/comm")
 		s = strings.TrimSpace(strings.ToValidUTF8(string(b), "?"))
 	}
+	s = strings.Join(strings.Fields(s), " ") // an argument may have lines
 	if len(s) > maxCommand {
 		s = strings.ToValidUTF8(s[:maxCommand], "") + "…"
 	}
