@@ -14,6 +14,7 @@ import (
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testproc"
 )
 
 func TestCommands(t *testing.T) {
@@ -285,7 +286,7 @@ func TestWrongSpecsEndProcd(t *testing.T) {
 	r := newRig(t, map[string]string{"alpha": `,"dependencies":["beta"]`, "beta": `,"dependencies":["alpha"]`})
 	cmd := r.child()
 	err := cmd.Wait()
-	if err == nil || !strings.Contains(cmd.Stderr.(*syncBuffer).String(), "alpha → beta → alpha") {
+	if err == nil || !strings.Contains(cmd.Stderr.(*testproc.Buffer).String(), "alpha → beta → alpha") {
 		t.Errorf("%v: %s", err, cmd.Stderr)
 	}
 }

@@ -165,13 +165,17 @@ func (n *Node) watchDaemon(ctx context.Context, d events.Source, fail context.Ca
 }
 
 func (n *Node) daemonError(d events.Source, s state.Service) error {
-	cause := s.Reason
+	// What ended says more than what has been started since.
+	cause, lines := s.Reason, n.lastLines(d)
 	if s.LastExit != nil {
 		cause = describe(*s.LastExit)
+		if len(s.LastExit.LastLines) > 0 {
+			lines = s.LastExit.LastLines
+		}
 	}
 	return &StageError{
 		Err:       fmt.Errorf("%s ended %d times before it was ready: %s", d, s.Restarts, cause),
-		LastLines: n.lastLines(d),
+		LastLines: lines,
 		Fix:       fmt.Sprintf("see all of %s", n.layout.Log(string(d))),
 	}
 }
