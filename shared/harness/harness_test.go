@@ -239,7 +239,7 @@ func TestOperate(t *testing.T) {
 	if o := n.Command("alpha", events.StopService{}); o.State != state.OutcomeRejected || o.Reason != "not in this test" {
 		t.Errorf("outcome %+v", o)
 	}
-	if n.Operator() != n.Operator() {
+	if first, second := n.Operator(), n.Operator(); first != second {
 		t.Error("the operator connects twice")
 	}
 	as := n.Connect(events.Launcher)
