@@ -93,10 +93,7 @@ func newRig(t *testing.T, specs map[string]string) *rig {
 	}
 	r.op = r.bus.Connect(events.Operator)
 	r.view = bus.NewView(r.op, testbus.Node)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); r.view.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	testproc.Background(t, r.view.Run)
 	return r
 }
 
@@ -140,6 +137,23 @@ func (r *rig) child() *exec.Cmd {
 		}
 	})
 	return cmd
+}
+
+// launcher begins a boot of which procd is a part. The returned function states
+// how far a stage is.
+func (r *rig) launcher() func(stage events.Entity, b events.Body) {
+	r.t.Helper()
+	conn := r.bus.Connect(events.Launcher)
+	facts := bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Launcher})
+	testproc.Background(r.t, func(ctx context.Context) error { return facts.Run(ctx, conn) })
+	r.env = append(r.env, "CORE_STAGE=controller", "CORE_BOOT=boot1")
+	return func(stage events.Entity, b events.Body) {
+		r.t.Helper()
+		facts.State(stage, b, "boot1")
+		if err := facts.Flush(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 const patience = 20 * time.Second
