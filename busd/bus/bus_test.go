@@ -22,33 +22,20 @@ import (
 	"core.internal/shared/bus/server"
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
-// process is busd in the test's own process.
+// process is busd, in the test's own process or in another, and its log.
 type process struct {
+	testproc.Buffer
 	t    *testing.T
 	stop func() error
-
-	mu   sync.Mutex
-	text strings.Builder // its log; guarded by mu
-	more chan struct{}
-}
-
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.text.Write(b)
-	select {
-	case p.more <- struct{}{}:
-	default:
-	}
-	return len(b), nil
 }
 
 // run starts busd with an own root.
 func run(t *testing.T, root string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, more: make(chan struct{}, 1)}
+	p := &process{t: t}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	args = append([]string{"--root", root, "--bus.listen", "127.0.0.1:0", "--log.format", "json"}, args...)
@@ -70,23 +57,18 @@ func run(t *testing.T, root string, args ...string) *process {
 // line waits for a log line with a message and returns its attributes.
 func (p *process) line(message string) map[string]any {
 	p.t.Helper()
-	timeout := time.After(20 * time.Second)
-	for {
-		p.mu.Lock()
-		text := p.text.String()
-		p.mu.Unlock()
+	var found map[string]any
+	p.Until(p.t, fmt.Sprintf("%q in the log", message), func(text string) bool {
 		for l := range strings.Lines(text) {
 			var attrs map[string]any
 			if json.Unmarshal([]byte(l), &attrs) == nil && attrs["msg"] == message {
-				return attrs
+				found = attrs
+				return true
 			}
 		}
-		select {
-		case <-p.more:
-		case <-timeout:
-			p.t.Fatalf("no %q in the log:\n%s", message, text)
-		}
-	}
+		return false
+	})
+	return found
 }
 
 // operator connects as somebody who read the log would.

@@ -3,8 +3,6 @@ package bus_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -16,28 +14,20 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
-// asProcess in the environment makes the test binary busd itself.
-const asProcess = "CORE_TEST_BUSD"
-
+// The test binary is also busd.
 func TestMain(m *testing.M) {
-	if os.Getenv(asProcess) != "" {
-		daemon.Main(busd.Definition())
-	}
+	testproc.Main(testproc.Programs{"busd": func([]string) { daemon.Main(busd.Definition()) }})
 	goleak.VerifyTestMain(m)
 }
 
 // spawn runs busd as a process of its own, on a port that somebody chose.
 func spawn(t *testing.T, root, listen, store string) (p *process, kill func()) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p = &process{t: t, more: make(chan struct{}, 1)}
-	cmd := exec.Command(self, "--root", root, "--bus.listen", listen, "--bus.store", store, "--log.format", "json")
-	cmd.Env = append(os.Environ(), asProcess+"=1")
+	p = &process{t: t}
+	cmd := testproc.Command(t, "busd", "--root", root, "--bus.listen", listen, "--bus.store", store, "--log.format", "json")
 	cmd.Stderr = p
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

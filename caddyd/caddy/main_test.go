@@ -1,7 +1,6 @@
 package caddy_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testproc"
 )
 
 // patience bounds every wait.
@@ -53,7 +52,7 @@ func (n *node) restartProcd() {
 	}
 	n.procd = bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Procd})
 	p, c := n.procd, n.bus.Connect(events.Procd)
-	n.stopProcd = running(n.t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	n.stopProcd = testproc.Background(n.t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	n.say("procd", events.DaemonReady{PID: 1, Version: "test"})
 }
 
@@ -70,7 +69,7 @@ func (n *node) say(id string, body events.Body) {
 
 // caddyd runs the daemon until stop or the end of the test, and waits until it
 // is ready.
-func (n *node) caddyd() (stop func() error, log *output) {
+func (n *node) caddyd() (stop func() error, log *testproc.Buffer) {
 	n.t.Helper()
 	stop, _, log = n.exec("--edge.listen", "127.0.0.1:0")
 	n.edge = strings.TrimPrefix(n.ready().Addresses["http"], "http://")
@@ -78,9 +77,9 @@ func (n *node) caddyd() (stop func() error, log *output) {
 }
 
 // exec runs the daemon until stop, its own end, or the end of the test.
-func (n *node) exec(args ...string) (stop, wait func() error, log *output) {
+func (n *node) exec(args ...string) (stop, wait func() error, log *testproc.Buffer) {
 	n.t.Helper()
-	log = &output{}
+	log = &testproc.Buffer{}
 	args = append([]string{
 		"--root", n.root, "--bus.url", n.bus.URL(), "--bus.seed-file", n.bus.Seed(events.Caddyd), "--log.format", "text",
 	}, args...)
@@ -216,37 +215,3 @@ func (s *service) start(instance string) {
 }
 
 func (s *service) healthy(instance string) { s.n.say(s.id, events.ServiceHealthy{Instance: instance}) }
-
-// running runs fn until stop or the end of the test.
-func running(t *testing.T, fn func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- fn(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
-// output is a daemon's log.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}

@@ -21,6 +21,7 @@ import (
 	"core.internal/shared/harness"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/testproc"
 )
 
 // These tests run the real binaries, as an operator would.
@@ -41,7 +42,7 @@ type binaries struct {
 	launcher string
 	root     string
 	cmd      *exec.Cmd
-	stderr   harness.Buffer
+	stderr   testproc.Buffer
 	edge     string
 	done     chan error
 	ended    bool // done was received from

@@ -11,11 +11,11 @@ import (
 	"syscall"
 	"testing"
 
-	"core.internal/shared/bus"
 	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testproc"
 )
 
 func TestCommands(t *testing.T) {
@@ -87,9 +87,14 @@ func TestDesiredIsRemembered(t *testing.T) {
 	}
 }
 
+// A procd that takes the place of a killed one in the same boot restarts nothing,
+// and knows what operators wanted.
 func TestKilledProcdAdopts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": "", "beta": `,"dependencies":["alpha"]`, "spare": `,"profiles":["other"]`})
+	step := r.launcher()
+	step("controller", events.StageStarting{Index: 4})
+	step("services", events.StageStarting{Index: 6})
 	first := r.child()
 	before := r.serving("alpha", "beta")
 	want(t, r.ask("spare", events.StartService{}), state.OutcomeCompleted, "")
@@ -123,6 +128,9 @@ func TestKilledProcdAdopts(t *testing.T) {
 	r.until("alpha replaced", func(s state.State) bool {
 		return s.Services["alpha"].Serving() && s.Services["alpha"].PID != after.Services["alpha"].PID
 	})
+	if s := r.view.State().Services["spare"]; s.Want() != "started" || s.PID != before.Services["spare"].PID {
+		t.Errorf("spare is %s with pid %d, was started with pid %d", s.Want(), s.PID, before.Services["spare"].PID)
+	}
 }
 
 func TestLostBus(t *testing.T) {
@@ -178,20 +186,9 @@ func TestLostBus(t *testing.T) {
 func TestStages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": `,"dependencies":["core.pipelines"]`})
-	launcher := r.bus.Connect(events.Launcher)
-	facts := bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Launcher})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); facts.Run(ctx, launcher) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	step := func(stage events.Entity, b events.Body) {
-		facts.State(stage, b, "boot1")
-		if err := facts.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	step := r.launcher()
 	step("config", events.StageStarting{Index: 1})
-	stop := r.inProcess("CORE_STAGE=controller", "CORE_BOOT=boot1")
+	stop := r.inProcess()
 	step("controller", events.StageStarting{Index: 4})
 	r.until("procd ready", func(s state.State) bool { return s.Ready[events.Procd].Ready })
 	if s := r.view.State().Services["alpha"]; s.State != state.ServiceIdle || !s.Desired.Running {
@@ -205,7 +202,7 @@ func TestStages(t *testing.T) {
 	want(t, r.ask("alpha", events.StopService{}), state.OutcomeCompleted, "")
 	stop()
 	// A later procd of the same boot goes on where the first was.
-	r.inProcess("CORE_STAGE=controller", "CORE_BOOT=boot1")
+	r.inProcess()
 	r.until("procd ready", func(s state.State) bool { return s.Ready[events.Procd].Ready })
 	if s := r.view.State().Services["alpha"]; s.Want() != "stopped" || s.State != state.ServiceStopped {
 		t.Errorf("alpha is %s, %s", s.Want(), s.State)
@@ -308,7 +305,7 @@ func TestWrongSpecsEndProcd(t *testing.T) {
 	r := newRig(t, map[string]string{"alpha": `,"dependencies":["beta"]`, "beta": `,"dependencies":["alpha"]`})
 	cmd := r.child()
 	err := cmd.Wait()
-	if err == nil || !strings.Contains(cmd.Stderr.(*syncBuffer).String(), "alpha → beta → alpha") {
+	if err == nil || !strings.Contains(cmd.Stderr.(*testproc.Buffer).String(), "alpha → beta → alpha") {
 		t.Errorf("%v: %s", err, cmd.Stderr)
 	}
 }

@@ -1,7 +1,6 @@
 package controller_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,16 +24,15 @@ import (
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testproc"
 )
 
 // The test binary is also procd, and also a service.
 func TestMain(m *testing.M) {
-	switch os.Getenv("PROCD_TEST") {
-	case "procd":
-		daemon.Main(controller.Definition())
-	case "service":
-		service()
-	}
+	testproc.Main(testproc.Programs{
+		"procd":   func([]string) { daemon.Main(controller.Definition()) },
+		"service": func([]string) { service() },
+	})
 	goleak.VerifyTestMain(m)
 }
 
@@ -82,9 +80,9 @@ func newRig(t *testing.T, specs map[string]string) *rig {
 			more += `,"profiles":["default"]`
 		}
 		text := fmt.Sprintf(`{"id":%q,
-			"process":{"command":%q,"env":{"PROCD_TEST":"service","LISTEN":"127.0.0.1:{ports.primary}"}},
+			"process":{"command":%q,"env":{"%s":"service","LISTEN":"127.0.0.1:{ports.primary}"}},
 			"ports":{"primary":{"port":0,"protocol":"http"}},
-			"health":{"type":"http","interval":"100ms"}%s}`, id, executable(t), more)
+			"health":{"type":"http","interval":"100ms"}%s}`, id, testproc.Self(t), testproc.Variable, more)
 		if err := os.WriteFile(filepath.Join(dir, id+".json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -95,25 +93,14 @@ func newRig(t *testing.T, specs map[string]string) *rig {
 	}
 	r.op = r.bus.Connect(events.Operator)
 	r.view = bus.NewView(r.op, testbus.Node)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); r.view.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	testproc.Background(t, r.view.Run)
 	return r
-}
-
-func executable(t testing.TB) string {
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return exe
 }
 
 // inProcess runs procd in the test's own process; the returned function ends it.
 func (r *rig) inProcess(more ...string) func() {
 	ctx, cancel := context.WithCancel(context.Background())
-	var out syncBuffer
+	var out testproc.Buffer
 	ended := make(chan error, 1)
 	go func() {
 		ended <- daemon.Exec(ctx, controller.Definition(), nil, append(r.env, more...), nil, &out, &out)
@@ -134,10 +121,10 @@ func (r *rig) inProcess(more ...string) func() {
 // child runs procd as a process of its own.
 func (r *rig) child() *exec.Cmd {
 	r.t.Helper()
-	cmd := exec.Command(executable(r.t))
-	cmd.Env = append(os.Environ(), append(r.env, "PROCD_TEST=procd")...)
+	cmd := testproc.Command(r.t, "procd")
+	cmd.Env = append(cmd.Env, r.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var out syncBuffer
+	var out testproc.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
@@ -152,21 +139,21 @@ func (r *rig) child() *exec.Cmd {
 	return cmd
 }
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+// launcher begins a boot of which procd is a part. The returned function states
+// how far a stage is.
+func (r *rig) launcher() func(stage events.Entity, b events.Body) {
+	r.t.Helper()
+	conn := r.bus.Connect(events.Launcher)
+	facts := bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Launcher})
+	testproc.Background(r.t, func(ctx context.Context) error { return facts.Run(ctx, conn) })
+	r.env = append(r.env, "CORE_STAGE=controller", "CORE_BOOT=boot1")
+	return func(stage events.Entity, b events.Body) {
+		r.t.Helper()
+		facts.State(stage, b, "boot1")
+		if err := facts.Flush(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 const patience = 20 * time.Second

@@ -100,10 +100,15 @@ func (n *Node) within(ctx context.Context, s stage, up func(context.Context) err
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, cause)
 	defer cancel()
 	err := up(ctx)
-	if err != nil && context.Cause(ctx) == cause && !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", cause, err)
+	if err == nil || context.Cause(ctx) != cause || errors.Is(err, cause) {
+		return err
 	}
-	return err
+	var known *StageError
+	if errors.As(err, &known) {
+		known.Err = fmt.Errorf("%w: %w", cause, known.Err)
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
 }
 
 func (n *Node) state(s stage, body events.Body) {

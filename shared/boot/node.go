@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -57,8 +58,12 @@ type Node struct {
 	conn     *bus.Conn
 	view     *bus.View
 	adopted  map[events.Source]bool // daemons that outlived an earlier launcher
-	shutdown chan bus.Command       // requests to take the node down
 	summary  Summary                // complete when up is closed
+
+	going  chan struct{} // closed when asked is set
+	asking sync.Mutex
+	asked  *bus.Command // the request that takes the node down; guarded by asking
+	down   bool         // the node goes down, asked or not; guarded by asking
 
 	local       actors // run from the config stage on
 	supervision actors // of the daemons; ends before local
@@ -91,7 +96,7 @@ func New(o Options) *Node {
 	}
 	return &Node{
 		Options: o, layout: o.Config.Layout(), boot: events.ID(nuid.Next()),
-		up: make(chan struct{}), adopted: map[events.Source]bool{}, shutdown: make(chan bus.Command, 1),
+		up: make(chan struct{}), adopted: map[events.Source]bool{}, going: make(chan struct{}),
 		facts: bus.NewPublisher(bus.PublisherOptions{Node: o.Config.Name, Source: events.Launcher, Log: o.Log}),
 	}
 }
@@ -116,12 +121,15 @@ func (n *Node) Run(ctx context.Context) error {
 	n.began = time.Now()
 	stages := n.graph()
 	started, err := n.bringUp(ctx, stages)
-	var asked *bus.Command
 	if err == nil {
 		n.summary.Took = time.Since(n.began)
 		close(n.up)
-		asked = n.serve(ctx)
+		select {
+		case <-ctx.Done():
+		case <-n.going:
+		}
 	}
+	asked := n.leave()
 	// What tears down must not be cut short by what asked for it.
 	down := context.WithoutCancel(ctx)
 	if derr := n.takeDown(down, stages[:started], asked); derr != nil {
@@ -130,30 +138,40 @@ func (n *Node) Run(ctx context.Context) error {
 	return err
 }
 
-// serve blocks until the node is to go down and returns the request, if it was one.
-func (n *Node) serve(ctx context.Context) *bus.Command {
-	select {
-	case <-ctx.Done():
-		return nil
-	case c := <-n.shutdown:
-		return &c
-	}
-}
-
 // command answers requests to the launcher.
 func (n *Node) command(ctx context.Context, c bus.Command) error {
+	verb := c.Type.Verb()
 	switch c.Body.(type) {
 	case events.ShutdownNode:
-		select {
-		case n.shutdown <- c:
-			n.facts.State(c.Entity, events.CommandAccepted{Verb: c.Type.Verb()}, c.ID)
-		default:
-			n.facts.State(c.Entity, events.CommandRejected{Verb: c.Type.Verb(), Reason: "the node is already going down"}, c.ID)
+		if !n.ask(c) {
+			n.facts.State(c.Entity, events.CommandRejected{Verb: verb, Reason: "the node is already going down"}, c.ID)
 		}
 	default:
-		n.facts.State(c.Entity, events.CommandRejected{Verb: c.Type.Verb(), Reason: fmt.Sprintf("the launcher does not know %q", c.Type.Verb())}, c.ID)
+		n.facts.State(c.Entity, events.CommandRejected{Verb: verb, Reason: fmt.Sprintf("the launcher does not know %q", verb)}, c.ID)
 	}
 	return nil
+}
+
+// ask accepts a request to take the node down, unless it goes down already: what
+// is accepted gets its outcome when the bus goes.
+func (n *Node) ask(c bus.Command) bool {
+	n.asking.Lock()
+	defer n.asking.Unlock()
+	if n.down || n.asked != nil {
+		return false
+	}
+	n.facts.State(c.Entity, events.CommandAccepted{Verb: c.Type.Verb()}, c.ID)
+	n.asked = &c
+	close(n.going)
+	return true
+}
+
+// leave accepts no further request and returns the one that was, if any.
+func (n *Node) leave() *bus.Command {
+	n.asking.Lock()
+	defer n.asking.Unlock()
+	n.down = true
+	return n.asked
 }
 
 // actors are goroutines that share one life.

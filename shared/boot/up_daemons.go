@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"core.internal/shared/bus"
@@ -66,13 +67,19 @@ func (n *Node) start(daemons ...events.Source) error {
 	return nil
 }
 
-// downBus ends what the launcher does on the bus, then the bus.
+// downBus ends what the launcher does on the bus, then the bus. Daemons whose
+// own stage did not come run since the stage of the bus, and end before it.
 func (n *Node) downBus(ctx context.Context) error {
 	var err error
+	for _, d := range slices.Backward(n.daemons()) {
+		if d != events.Busd && n.sup != nil && n.daemon(d).Desired.Running {
+			err = errors.Join(err, n.downDaemon(d)(ctx))
+		}
+	}
 	if n.conn != nil {
 		flush, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		err = errors.Join(n.facts.Flush(flush), n.remote.stop())
+		err = errors.Join(err, n.facts.Flush(flush), n.remote.stop())
 		n.conn.Close()
 	}
 	if derr := n.downDaemon(events.Busd)(ctx); derr != nil {
@@ -93,7 +100,8 @@ func (n *Node) upController(ctx context.Context) error { return n.untilReady(ctx
 
 func (n *Node) upPipelines(ctx context.Context) error { return n.untilReady(ctx, events.Pipelined) }
 
-// downDaemon stops one daemon and waits until it is gone.
+// downDaemon stops one daemon and waits until it is gone, and nothing of it is
+// left for a later launcher to find.
 func (n *Node) downDaemon(d events.Source) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if n.sup == nil || n.omitted(d) {
@@ -103,8 +111,10 @@ func (n *Node) downDaemon(d events.Source) func(context.Context) error {
 			return err
 		}
 		// The runner kills what does not end in time, so this is bounded.
-		_, err := n.sup.WaitService(ctx, events.Entity(d), func(s state.Service) bool { return s.PID == 0 })
-		return err
+		if _, err := n.sup.WaitService(ctx, events.Entity(d), func(s state.Service) bool { return !s.Alive() }); err != nil {
+			return err
+		}
+		return n.runner.Forget(string(d))
 	}
 }
 
@@ -155,13 +165,17 @@ func (n *Node) watchDaemon(ctx context.Context, d events.Source, fail context.Ca
 }
 
 func (n *Node) daemonError(d events.Source, s state.Service) error {
-	cause := s.Reason
+	// What ended says more than what has been started since.
+	cause, lines := s.Reason, n.lastLines(d)
 	if s.LastExit != nil {
 		cause = describe(*s.LastExit)
+		if len(s.LastExit.LastLines) > 0 {
+			lines = s.LastExit.LastLines
+		}
 	}
 	return &StageError{
 		Err:       fmt.Errorf("%s ended %d times before it was ready: %s", d, s.Restarts, cause),
-		LastLines: n.lastLines(d),
+		LastLines: lines,
 		Fix:       fmt.Sprintf("see all of %s", n.layout.Log(string(d))),
 	}
 }

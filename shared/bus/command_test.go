@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 func to(entity events.Entity) events.CommandAddress {
@@ -31,7 +34,7 @@ func send(t *testing.T, c *bus.Conn, entity events.Entity, b events.Body) events
 func serve(t *testing.T, c *bus.Conn) (<-chan bus.Command, func()) {
 	t.Helper()
 	got := make(chan bus.Command, 100)
-	stop := running(t, func(ctx context.Context) error {
+	stop := testproc.Background(t, func(ctx context.Context) error {
 		return c.ServeCommands(ctx, node, events.Procd, func(_ context.Context, command bus.Command) error {
 			got <- command
 			return nil
@@ -54,17 +57,7 @@ func next(t *testing.T, commands <-chan bus.Command) bus.Command {
 // queued waits until the work queue has n commands.
 func queued(t *testing.T, root *bus.Conn, n uint64) {
 	t.Helper()
-	ctx := testContext(t)
-	for ctx.Err() == nil {
-		stream, err := root.JS.Stream(ctx, events.StreamCommands)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stream.CachedInfo().State.Msgs == n {
-			return
-		}
-	}
-	t.Fatalf("the queue never has %d commands", n)
+	streamed(t, root, events.StreamCommands, fmt.Sprint(n, " commands"), func(s jetstream.StreamState) bool { return s.Msgs == n })
 }
 
 func TestCommands(t *testing.T) {
@@ -126,7 +119,7 @@ func TestCommandAgain(t *testing.T) {
 	operator, procd := b.connect(events.Operator), b.connect(events.Procd)
 	tried := make(chan events.Entity, 100)
 	failures := 2
-	running(t, func(ctx context.Context) error {
+	testproc.Background(t, func(ctx context.Context) error {
 		return procd.ServeCommands(ctx, node, events.Procd, func(_ context.Context, c bus.Command) error {
 			tried <- c.Entity
 			if c.Entity == "alpha" && failures > 0 {
@@ -153,7 +146,7 @@ func TestCommandCutOff(t *testing.T) {
 	operator, procd := b.connect(events.Operator), b.connect(events.Procd)
 	id := send(t, operator, "alpha", events.StopService{})
 	began := make(chan struct{})
-	stop := running(t, func(ctx context.Context) error {
+	stop := testproc.Background(t, func(ctx context.Context) error {
 		return procd.ServeCommands(ctx, node, events.Procd, func(ctx context.Context, _ bus.Command) error {
 			close(began)
 			<-ctx.Done()

@@ -8,12 +8,13 @@ import (
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 // keepAside runs as procd does, from where the state says.
 func keepAside(t *testing.T, c *bus.Conn, p *bus.Publisher, after uint64) (stop func()) {
 	t.Helper()
-	return running(t, func(ctx context.Context) error {
+	return testproc.Background(t, func(ctx context.Context) error {
 		return c.KeepAside(ctx, bus.KeepAside{Node: node, Facts: p, After: after})
 	})
 }

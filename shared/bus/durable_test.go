@@ -9,13 +9,14 @@ import (
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 // consume tells the sequences that a durable consumer is given.
 func consume(t *testing.T, c *bus.Conn) (want func(string), stop func()) {
 	t.Helper()
 	w := &follower{t, make(chan string, 10_000)}
-	stop = running(t, func(ctx context.Context) error {
+	stop = testproc.Background(t, func(ctx context.Context) error {
 		d := bus.Durable{Name: "beta-tally", Filter: events.EntityFacts(node, events.Procd, "alpha")}
 		return c.Consume(ctx, d, func(_ context.Context, r events.Record) error {
 			w.lines <- fmt.Sprint(r.Seq)
@@ -99,7 +100,7 @@ func TestConsumeSlow(t *testing.T) {
 	put(t, b.connect(events.Busd), 2)
 	beta := b.connect("beta")
 	got := make(chan uint64, 10)
-	running(t, func(ctx context.Context) error {
+	testproc.Background(t, func(ctx context.Context) error {
 		d := bus.Durable{Name: "beta-tally", AckWait: 300 * time.Millisecond}
 		return beta.Consume(ctx, d, func(ctx context.Context, r events.Record) error {
 			got <- r.Seq

@@ -12,6 +12,7 @@ import (
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 // follower tells what a Follow does, as lines: "3", "live", "reset".
@@ -26,7 +27,7 @@ func follow(t testing.TB, c *bus.Conn, f bus.Follow) *follower {
 	f.Stream = events.StreamEvents
 	f.Live = func() { w.lines <- "live" }
 	f.Reset = func() { w.lines <- "reset" }
-	running(t, func(ctx context.Context) error {
+	testproc.Background(t, func(ctx context.Context) error {
 		return c.Follow(ctx, f, func(r events.Record) error {
 			w.lines <- fmt.Sprint(r.Seq)
 			return nil
@@ -295,7 +296,7 @@ func TestFollowLatest(t *testing.T) {
 	put("local.beta", "2")
 	put("local.alpha", "3")
 	w, operator := &follower{t, make(chan string, 100)}, b.connect(events.Operator)
-	running(t, func(ctx context.Context) error {
+	testproc.Background(t, func(ctx context.Context) error {
 		f := bus.Follow{Stream: events.KVStream(events.BucketDesired), Latest: true, Live: func() { w.lines <- "live" }}
 		return operator.Follow(ctx, f, func(r events.Record) error {
 			w.lines <- fmt.Sprintf("%s=%s", r.Subject, r.Data)

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 // say publishes lines of alpha and returns when the bus has them.
@@ -43,17 +45,7 @@ func read(t *testing.T, c *bus.Conn, l bus.Lines) []string {
 // stored waits until the bus has n lines.
 func stored(t *testing.T, root *bus.Conn, n uint64) {
 	t.Helper()
-	ctx := testContext(t)
-	for ctx.Err() == nil {
-		stream, err := root.JS.Stream(ctx, events.StreamLogs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stream.CachedInfo().State.LastSeq == n {
-			return
-		}
-	}
-	t.Fatalf("the bus never has %d lines", n)
+	streamed(t, root, events.StreamLogs, fmt.Sprint(n, " lines"), func(s jetstream.StreamState) bool { return s.LastSeq == n })
 }
 
 func TestLines(t *testing.T) {
@@ -109,7 +101,7 @@ func TestLinesFollow(t *testing.T) {
 	say(t, procd, "stdout", "one", "two", "three")
 	stored(t, b.connect(events.Busd), 3)
 	got := make(chan string, 100)
-	running(t, func(ctx context.Context) error {
+	testproc.Background(t, func(ctx context.Context) error {
 		return operator.Lines(ctx, bus.Lines{Node: node, Entity: "alpha", Tail: 2, Follow: true}, func(_ events.LogAddress, l events.LogLine) error {
 			got <- l.Text
 			return nil

@@ -2,7 +2,6 @@ package bus_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -11,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -101,24 +102,8 @@ func (b *broker) connect(name events.Source) *bus.Conn {
 func (b *broker) publisher(c *bus.Conn, name events.Source) *bus.Publisher {
 	b.t.Helper()
 	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: name, Log: logger(b.t)})
-	running(b.t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	testproc.Background(b.t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	return p
-}
-
-// running runs fn until the test ends, which it does by its context only.
-func running(t testing.TB, fn func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- fn(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
-			t.Errorf("ended with %v", err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
 }
 
 func testContext(t testing.TB) context.Context {
@@ -158,6 +143,18 @@ func facts(t testing.TB, c *bus.Conn) []string {
 		got = append(got, string(e.Source)+"."+string(e.Entity)+" "+string(e.Type))
 	}
 	return got
+}
+
+// streamed waits until a stream is as wanted; what says it in words.
+func streamed(t *testing.T, root *bus.Conn, stream, what string, ok func(jetstream.StreamState) bool) {
+	t.Helper()
+	testproc.Eventually(t, "the bus has "+what, func() bool {
+		s, err := root.JS.Stream(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok(s.CachedInfo().State)
+	})
 }
 
 func freeAddress(t testing.TB) string {

@@ -8,13 +8,14 @@ import (
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 // presence watches and tells each change as "alpha 7", "alpha gone".
 func presence(t *testing.T, c *bus.Conn) func(want string) {
 	t.Helper()
 	got := make(chan string, 100)
-	running(t, func(ctx context.Context) error {
+	testproc.Background(t, func(ctx context.Context) error {
 		return c.WatchPresence(ctx, node, func(p bus.Present) {
 			if p.Here {
 				got <- fmt.Sprintf("%s %d", p.Source, p.PID)
@@ -38,7 +39,7 @@ func presence(t *testing.T, c *bus.Conn) func(want string) {
 
 func heartbeat(t *testing.T, c *bus.Conn, s events.Source, pid int) (stop func()) {
 	t.Helper()
-	return running(t, func(ctx context.Context) error {
+	return testproc.Background(t, func(ctx context.Context) error {
 		return c.Heartbeat(ctx, node, s, events.Presence{PID: pid, Version: "v", Started: time.Unix(1, 0).UTC()})
 	})
 }

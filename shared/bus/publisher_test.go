@@ -12,6 +12,7 @@ import (
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 func wantFacts(t *testing.T, c *bus.Conn, want ...string) {
@@ -39,7 +40,7 @@ func TestPublisher(t *testing.T) {
 		t.Errorf("flush without a connection: %v", err)
 	}
 	c := b.connect(events.Procd)
-	running(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	p.State("beta", events.ServiceStopped{}, "")
 	p.State("alpha", events.ServiceStarted{Instance: "i", PID: 7}, "")
 	flush(t, p)
@@ -212,7 +213,7 @@ func TestPublisherConflict(t *testing.T) {
 	c := b.connect(events.Procd)
 	conflicts := make(chan *events.ConflictError, 10)
 	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd, OnConflict: func(e *events.ConflictError) { conflicts <- e }})
-	running(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	p.State("alpha", events.ServiceStarting{Instance: "1"}, "")
 	flush(t, p)
 	second := b.publisher(c, events.Procd)
@@ -239,7 +240,7 @@ func TestPublisherConflictAmongMany(t *testing.T) {
 	c := b.connect(events.Procd)
 	conflicts := make(chan *events.ConflictError, 10)
 	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd, OnConflict: func(e *events.ConflictError) { conflicts <- e }})
-	stop := running(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	stop := testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	entities := []events.Entity{"a", "b", "c", "d", "e"}
 	for _, e := range entities {
 		p.State(e, events.ServiceStarting{Instance: "1"}, "")
@@ -283,7 +284,7 @@ func TestPublisherAmbiguous(t *testing.T) {
 	b := start(t, "file", events.Procd)
 	c := b.connect(events.Procd)
 	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd, OnConflict: func(e *events.ConflictError) { t.Error(e) }})
-	stop := running(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	stop := testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	p.State("alpha", events.ServiceStarting{Instance: "1"}, "")
 	flush(t, p)
 	stop()
@@ -293,7 +294,7 @@ func TestPublisherAmbiguous(t *testing.T) {
 	if _, err := c.Events().Append(testContext(t), e, 1); err != nil {
 		t.Fatal(err)
 	}
-	running(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	flush(t, p)
 	wantFacts(t, c, "procd.alpha service.starting", "procd.alpha service.started", "procd.alpha service.healthy")
 }
@@ -304,7 +305,7 @@ func TestPublisherNewConnection(t *testing.T) {
 	b := start(t, "memory", events.Procd)
 	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd, Log: logger(t)})
 	first := b.connect(events.Procd)
-	stop := running(t, func(ctx context.Context) error { return p.Run(ctx, first) })
+	stop := testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, first) })
 	p.State("alpha", events.ServiceStopped{}, "")
 	flush(t, p)
 	stop()
@@ -315,7 +316,7 @@ func TestPublisherNewConnection(t *testing.T) {
 	other := start(t, "memory", events.Procd)
 	c := other.connect(events.Procd)
 	p.State("beta", events.ServiceStopped{}, "")
-	running(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	flush(t, p)
 	wantFacts(t, c, "procd.alpha service.stopped", "procd.beta service.stopped")
 }

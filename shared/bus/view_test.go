@@ -11,12 +11,13 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/testproc"
 )
 
 func view(t *testing.T, c *bus.Conn) *bus.View {
 	t.Helper()
 	v := bus.NewView(c, node)
-	running(t, v.Run)
+	testproc.Background(t, v.Run)
 	return v
 }
 
@@ -49,7 +50,7 @@ func TestView(t *testing.T) {
 	if _, err := v.Wait(ctx, func(state.State) bool { return true }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a view that does not run was waited for: %v", err)
 	}
-	running(t, v.Run)
+	testproc.Background(t, v.Run)
 	s := stopped(t, v, "alpha", "99")
 	if s.Seq != 100 || !v.Live() {
 		t.Errorf("the state is at %d, live %v", s.Seq, v.Live())

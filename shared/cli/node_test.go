@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testproc"
 )
 
 // node is a real bus whose daemons the test plays.
@@ -116,57 +115,8 @@ func (n *node) flush() {
 	}
 }
 
-// buffer collects output and can be waited for.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-	on map[string]chan struct{} // closed when the output has the text
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n, err := b.b.Write(p)
-	for text, ch := range b.on {
-		if strings.Contains(b.b.String(), text) {
-			close(ch)
-			delete(b.on, text)
-		}
-	}
-	return n, err
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// until waits for a text in the output.
-func (b *buffer) until(t *testing.T, text string) {
-	t.Helper()
-	ch := make(chan struct{})
-	b.mu.Lock()
-	if b.on == nil {
-		b.on = map[string]chan struct{}{}
-	}
-	if strings.Contains(b.b.String(), text) {
-		close(ch)
-	} else {
-		b.on[text] = ch
-	}
-	b.mu.Unlock()
-	limit := time.NewTimer(10 * time.Second)
-	defer limit.Stop()
-	select {
-	case <-ch:
-	case <-limit.C:
-		t.Fatalf("no %q in the output:\n%s", text, b.String())
-	}
-}
-
 // exec runs one command against the node.
-func (n *node) exec(ctx context.Context, stdout, stderr *buffer, args ...string) int {
+func (n *node) exec(ctx context.Context, stdout, stderr *testproc.Buffer, args ...string) int {
 	args = append(args, "--bus.url", n.bus.URL(), "--bus.seed-file", n.bus.Seed(events.Operator), "--root", n.t.TempDir())
 	return ExitCode(Exec(ctx, args, nil, nil, stdout, stderr, testApp()))
 }
@@ -176,7 +126,7 @@ func (n *node) run(args ...string) (code int, stdout, stderr string) {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
 	defer cancel()
-	var out, err buffer
+	var out, err testproc.Buffer
 	code = n.exec(ctx, &out, &err, args...)
 	return code, out.String(), err.String()
 }
@@ -208,10 +158,10 @@ func TestVerbs(t *testing.T) {
 	n.expect(1, "enable alpha nobody", `unknown service "nobody": there are alpha, beta, gamma`, "!alpha  enable")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs buffer
+	var out, errs testproc.Buffer
 	done := make(chan int, 1)
 	go func() { done <- n.exec(ctx, &out, &errs, "restart", "alpha", "gamma") }()
-	out.until(t, "alpha  restart completed")
+	out.Await(t, "alpha  restart completed")
 	cancel()
 	if code := <-done; code != ExitInterrupted {
 		t.Errorf("interrupted: status %d\n%s", code, errs.String())
@@ -228,12 +178,12 @@ func TestStatus(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs buffer
+	var out, errs testproc.Buffer
 	done := make(chan int, 1)
 	go func() { done <- n.exec(ctx, &out, &errs, "status", "--watch") }()
-	out.until(t, "SERVICE  DESIRED")
+	out.Await(t, "SERVICE  DESIRED")
 	n.procd.State("beta", events.ServiceExhausted{Reason: "5 exits within 1m"}, "")
-	out.until(t, "service beta  failed, 5 exits within 1m\n")
+	out.Await(t, "service beta  failed, 5 exits within 1m\n")
 	cancel()
 	if code := <-done; code != ExitInterrupted || errs.String() != "" {
 		t.Errorf("watch ended with status %d: %s", code, errs.String())
@@ -266,12 +216,12 @@ func TestEvents(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs buffer
+	var out, errs testproc.Buffer
 	done := make(chan int, 1)
 	go func() { done <- n.exec(ctx, &out, &errs, "events", "--follow", "--service", "alpha") }()
-	out.until(t, "service.desired")
+	out.Await(t, "service.desired")
 	n.procd.State("alpha", events.ServiceStarting{Instance: "next"}, "")
-	out.until(t, "instance=next")
+	out.Await(t, "instance=next")
 	cancel()
 	if code := <-done; code != ExitInterrupted {
 		t.Errorf("events --follow ended with status %d", code)
@@ -295,12 +245,12 @@ func TestLogs(t *testing.T) {
 	n.expect(2, "logs ../alpha", "use letters, digits")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs buffer
+	var out, errs testproc.Buffer
 	done := make(chan int, 1)
 	go func() { done <- n.exec(ctx, &out, &errs, "logs", "alpha", "--follow", "--tail", "1") }()
-	out.until(t, "x\n")
+	out.Await(t, "x\n")
 	n.lines.PublishLine(testbus.Node, "alpha", "stdout", events.LogLine{Time: time.Now(), Text: "another"})
-	out.until(t, "another\n")
+	out.Await(t, "another\n")
 	cancel()
 	if code := <-done; code != ExitInterrupted {
 		t.Errorf("logs --follow ended with status %d", code)
@@ -351,7 +301,7 @@ func TestDamagedCredential(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, args := range [][]string{{"--root", root}, {"--bus.seed-file", seed}} {
-			var out, errs buffer
+			var out, errs testproc.Buffer
 			code := ExitCode(Exec(t.Context(), append([]string{"status", "--bus.url", n.bus.URL()}, args...), nil, nil, &out, &errs, testApp()))
 			if code != ExitFailed || !strings.Contains(errs.String(), "error: the operator's credential "+seed+" "+what) || !strings.Contains(errs.String(), "\nfix: ") {
 				t.Errorf("%s, %v: status %d\n%s", what, args, code, errs.String())
@@ -366,7 +316,7 @@ func TestRefused(t *testing.T) {
 	if err := bus.Mint(other, events.Operator); err != nil {
 		t.Fatal(err)
 	}
-	var out, errs buffer
+	var out, errs testproc.Buffer
 	code := ExitCode(Exec(t.Context(), []string{"status", "--bus.url", n.bus.URL(), "--bus.seed-file", bus.SeedFile(other, events.Operator)}, nil, nil, &out, &errs, testApp()))
 	if code != ExitFailed || !strings.Contains(errs.String(), "refused the operator's credential") || !strings.Contains(errs.String(), "\nfix: ") {
 		t.Errorf("status %d\n%s", code, errs.String())

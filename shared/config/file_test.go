@@ -6,12 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"core.internal/shared/testutil/golden"
 )
 
 var update = flag.Bool("update", false, "rewrite what is generated")
@@ -22,47 +23,15 @@ func parseFile(s *Set, name string, data []byte) error {
 }
 
 func TestFileErrors(t *testing.T) {
-	const golden = "testdata/file.txtar"
-	archive, err := txtar.ParseFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := map[string]string{}
-	rewritten := &txtar.Archive{Comment: archive.Comment}
-	for _, f := range archive.Files {
-		if name, ok := strings.CutSuffix(f.Name, ".error"); ok {
-			said[name] = string(f.Data)
+	golden.Errors(t, *update, "testdata/file.txtar", func(_ *testing.T, name string, data []byte) error {
+		s := newSample()
+		if name == "beaten.json" {
+			// What a flag beats must be right all the same.
+			s.origins["bus.store"] = Origin{FromFlag, "--bus.store"}
+			data = []byte(strings.Replace(string(data), "beaten", "bus.store", 1))
 		}
-	}
-	for _, f := range archive.Files {
-		name, ok := strings.CutSuffix(f.Name, ".json")
-		if !ok {
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			s := newSample()
-			err := parseFile(s.Set, f.Name, f.Data)
-			if name == "beaten" {
-				// What a flag beats must be right all the same.
-				s = newSample()
-				s.origins["bus.store"] = Origin{FromFlag, "--bus.store"}
-				err = parseFile(s.Set, f.Name, []byte(strings.Replace(string(f.Data), "beaten", "bus.store", 1)))
-			}
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			text := err.Error() + "\n"
-			rewritten.Files = append(rewritten.Files, f, txtar.File{Name: name + ".error", Data: []byte(text)})
-			if !*update && text != said[name] {
-				t.Errorf("-want +got:\n%s", cmp.Diff(said[name], text))
-			}
-		})
-	}
-	if *update {
-		if err := os.WriteFile(golden, txtar.Format(rewritten), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+		return parseFile(s.Set, name, data)
+	})
 }
 
 func TestFileErrorsAreUsageErrors(t *testing.T) {

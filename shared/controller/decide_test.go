@@ -3,21 +3,17 @@ package controller_test
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"core.internal/shared/controller"
 	"core.internal/shared/events"
 	"core.internal/shared/process"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/golden"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations under testdata")
@@ -37,36 +33,16 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // epoch), well=10s (an end with status 0), waited=a,b! (keys), unusable=x. Lines
 // "now 12s" set the clock, those that begin with # say what it is about.
 func TestDecide(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := ""
-			for i, section := range archive.Files {
-				if section.Name == "in" {
-					now, in := inputs(t, string(section.Data))
-					got = render(controller.Decide(now, controller.Order(in)))
-					continue
-				}
-				if *update {
-					archive.Files[i].Data = []byte(got)
-				} else if diff := cmp.Diff(string(section.Data), got); diff != "" {
-					t.Errorf("section %d (-want +got):\n%s", i, diff)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
+	golden.Scripts(t, *update, "in", func() golden.Script {
+		var got string
+		return golden.Script{
+			In: func(t *testing.T, text string) {
+				now, in := inputs(t, text)
+				got = render(controller.Decide(now, controller.Order(in)))
+			},
+			Out: func(*testing.T) string { return got },
+		}
+	})
 }
 
 func inputs(t *testing.T, text string) (time.Time, []controller.Input) {

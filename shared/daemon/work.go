@@ -105,7 +105,7 @@ func (d *Daemon) seed() string {
 	return d.Layout.Seed(d.Name)
 }
 
-// waiting says, first at once and then every few seconds, what the daemon waits for.
+// waiting says, after a second and then every few, what the daemon waits for.
 func (d *Daemon) waiting() func(int, error) {
 	began := time.Now()
 	next := began.Add(time.Second)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"core.internal/shared/events"
 	"core.internal/shared/process"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/testproc"
 )
 
 // Options say what a test needs. The zero value is a node without services and
@@ -37,6 +37,9 @@ type Options struct {
 	Specs map[string]string
 	// Config changes the node's settings before it starts; may be nil.
 	Config func(*config.Node)
+	// Boot changes how the node is brought up: who is told, what runs the
+	// daemons; may be nil.
+	Boot func(*boot.Options)
 	// Fails: the node is expected not to come up; see [Node.Err].
 	Fails bool
 }
@@ -55,10 +58,11 @@ type Node struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // of boot, valid once done is closed
-	log    *Buffer
+	log    *testproc.Buffer
 
 	mu     sync.Mutex
 	client *bus.Conn // the operator's; guarded by mu
+	told   bool      // the test knows how the node ended; guarded by mu
 }
 
 // Start brings a node up, and down when the test ends.
@@ -83,7 +87,7 @@ func Start(t testing.TB, o Options) *Node {
 	if o.Config != nil {
 		o.Config(&c)
 	}
-	n := &Node{Config: c, Layout: c.Layout(), t: t, done: make(chan struct{}), log: &Buffer{}}
+	n := &Node{Config: c, Layout: c.Layout(), t: t, done: make(chan struct{}), log: &testproc.Buffer{}}
 	options := boot.Options{
 		Config: c, Environ: os.Environ(), Workspace: workspace,
 		Log: slog.New(slog.NewTextHandler(n.log, nil)),
@@ -98,6 +102,9 @@ func Start(t testing.TB, o Options) *Node {
 	}
 	if !o.Edge {
 		options.Omit = []events.Source{events.Caddyd}
+	}
+	if o.Boot != nil {
+		o.Boot(&options)
 	}
 	n.Node = boot.New(options)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -154,13 +161,17 @@ func (n *Node) await(fails bool) {
 	}
 }
 
-// Err waits for the node to end and returns why.
+// Err waits for the node to end and returns why; what that means is then for
+// the test to say.
 func (n *Node) Err() error {
 	<-n.done
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.told = true
 	return n.err
 }
 
-// Stop takes the node down and waits for it.
+// Stop takes the node down, waits for it and returns its error, as Err does.
 func (n *Node) Stop() error {
 	n.mu.Lock()
 	if n.client != nil {
@@ -173,15 +184,37 @@ func (n *Node) Stop() error {
 }
 
 func (n *Node) stop() {
-	if err := n.Stop(); err != nil && !errors.As(err, new(*boot.StageError)) {
+	n.mu.Lock()
+	told := n.told
+	n.mu.Unlock()
+	if err := n.Stop(); err != nil && !told && !errors.As(err, new(*boot.StageError)) {
 		n.t.Errorf("harness: take the node down: %v\n%s", err, n.log)
 	}
-	for _, left := range Processes(n.Layout.Dir) {
+	if n.answers() {
+		n.t.Errorf("harness: left behind: the bus at %s", n.Node.Config.BusListen)
+	}
+	for _, left := range Processes(n.Layout.Root) {
 		n.t.Errorf("harness: left behind: %s", left)
 	}
 	if n.t.Failed() {
 		n.t.Logf("the node's log:\n%s", n.log)
 	}
+}
+
+// answers reports whether the node's own bus is still there: another node's,
+// which may have got the port, does not know the credential.
+func (n *Node) answers() bool {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	c, err := bus.Connect(ctx, bus.Options{
+		URL: "nats://" + n.Node.Config.BusListen, Name: string(events.Operator), Seed: n.Layout.Seed(events.Operator),
+		Waiting: func(_ int, err error) { cancel(err) }, // one attempt is enough
+	})
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 // Processes lists the processes, but this one, whose environment names a
@@ -204,26 +237,6 @@ func Processes(dir string) []string {
 
 // Log is what the node's launcher and in-process daemons have logged so far.
 func (n *Node) Log() string { return n.log.String() }
-
-// Buffer keeps what several goroutines write.
-type Buffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-var _ io.Writer = (*Buffer)(nil)
-
-func (b *Buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *Buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // State is the node's state as the launcher sees it.
 func (n *Node) State() state.State { return n.View().State() }

@@ -13,6 +13,7 @@ import (
 	"core.internal/shared/events"
 	"core.internal/shared/service"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testservice"
 )
 
 func TestLife(t *testing.T) {
@@ -21,7 +22,7 @@ func TestLife(t *testing.T) {
 	slow := make(chan struct{})
 	var order []string
 	o := service.Options{
-		ID: "demo", Settings: settings(b, "demo"),
+		ID: "demo", Settings: testservice.Settings(b, "demo"),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/slow" {
 				close(slow)
@@ -40,7 +41,7 @@ func TestLife(t *testing.T) {
 		},
 		Drain: func() { order = append(order, "drain") },
 	}
-	l := live(t, o)
+	l := testservice.Run(t, o)
 
 	status, body := get(t, l.Address, "/health")
 	if status != 503 || decode(t, body)["status"] != "starting" {
@@ -74,7 +75,7 @@ func TestLife(t *testing.T) {
 	}()
 	<-slow
 	stopped := make(chan error, 1)
-	go func() { stopped <- l.stop() }()
+	go func() { stopped <- l.Stop() }()
 	wait(t, func() bool { return refused(l.Address) })
 	close(goOn)
 	if body := <-answered; body != "answer" {
@@ -95,7 +96,7 @@ func TestLife(t *testing.T) {
 
 func TestHealthStaysWhenTheBusIsLost(t *testing.T) {
 	b := testbus.Start(t, "demo")
-	l := live(t, service.Options{ID: "demo", Settings: settings(b, "demo"), Work: func(ctx context.Context, s *service.Service) error {
+	l := testservice.Run(t, service.Options{ID: "demo", Settings: testservice.Settings(b, "demo"), Work: func(ctx context.Context, s *service.Service) error {
 		if err := s.Ready(ctx); err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func TestHealthStaysWhenTheBusIsLost(t *testing.T) {
 func TestStartsBeforeTheBus(t *testing.T) {
 	b := testbus.Start(t, "demo")
 	b.Down()
-	o := service.Options{ID: "demo", Settings: settings(b, "demo"), Work: func(ctx context.Context, s *service.Service) error {
+	o := service.Options{ID: "demo", Settings: testservice.Settings(b, "demo"), Work: func(ctx context.Context, s *service.Service) error {
 		if err := s.Ready(ctx); err != nil {
 			return err
 		}
@@ -181,7 +182,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := service.Options{ID: "demo", Settings: settings(b, "demo"), Work: idle}
+			o := service.Options{ID: "demo", Settings: testservice.Settings(b, "demo"), Work: idle}
 			tt.change(&o)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -12,51 +11,21 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
+
+	"core.internal/shared/testutil/golden"
 )
 
 var update = flag.Bool("update", false, "rewrite what is generated")
 
 func TestParseErrors(t *testing.T) {
-	const golden = "testdata/parse.txtar"
-	archive, err := txtar.ParseFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := map[string]string{}
-	rewritten := &txtar.Archive{Comment: archive.Comment}
-	for _, f := range archive.Files {
-		if name, ok := strings.CutSuffix(f.Name, ".error"); ok {
-			said[name] = string(f.Data)
+	golden.Errors(t, *update, "testdata/parse.txtar", func(t *testing.T, name string, data []byte) error {
+		_, err := Parse(name, data)
+		var e *Error
+		if err != nil && (!errors.As(err, &e) || e.File != name || e.Line < 1 || e.Column < 1) {
+			t.Errorf("no *Error with a place: %#v", err)
 		}
-	}
-	for _, f := range archive.Files {
-		name, ok := strings.CutSuffix(f.Name, ".json")
-		if !ok {
-			continue
-		}
-		rewritten.Files = append(rewritten.Files, f)
-		t.Run(name, func(t *testing.T) {
-			_, err := Parse(f.Name, f.Data)
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			var e *Error
-			if !errors.As(err, &e) || e.File != f.Name || e.Line < 1 || e.Column < 1 {
-				t.Errorf("no *Error with a place: %#v", err)
-			}
-			text := err.Error() + "\n"
-			rewritten.Files = append(rewritten.Files, txtar.File{Name: name + ".error", Data: []byte(text)})
-			if !*update && text != said[name] {
-				t.Errorf("error differs (-want +got):\n%s", cmp.Diff(said[name], text))
-			}
-		})
-	}
-	if *update {
-		if err := os.WriteFile(golden, txtar.Format(rewritten), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+		return err
+	})
 }
 
 func TestParseTooLarge(t *testing.T) {

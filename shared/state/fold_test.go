@@ -4,17 +4,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"core.internal/shared/events"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/golden"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations under testdata")
@@ -24,40 +20,19 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // TestFold runs the scripts of testdata: each "facts" section adds facts, a
 // second apart, and the "state" section after it is what they lead to.
 func TestFold(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := state.New("local")
-			var seq uint64
-			for i, section := range archive.Files {
-				if section.Name == "facts" {
-					for _, line := range strings.Split(strings.TrimSpace(string(section.Data)), "\n") {
-						seq++
-						s = state.Apply(s, record(t, seq, line))
-					}
-					continue
+	golden.Scripts(t, *update, "facts", func() golden.Script {
+		s := state.New("local")
+		var seq uint64
+		return golden.Script{
+			In: func(t *testing.T, text string) {
+				for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+					seq++
+					s = state.Apply(s, record(t, seq, line))
 				}
-				got := render(t, s)
-				if *update {
-					archive.Files[i].Data = []byte(got)
-				} else if diff := cmp.Diff(string(section.Data), got); diff != "" {
-					t.Errorf("after %d facts (-want +got):\n%s", seq, diff)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
+			},
+			Out: func(t *testing.T) string { return render(t, s) },
+		}
+	})
 }
 
 // record makes a record of a line "[node/]source entity type [cause] data", or

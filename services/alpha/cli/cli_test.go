@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,18 +16,10 @@ import (
 
 	"core.internal/services/alpha/cli"
 	"core.internal/services/alpha/process"
+	"core.internal/shared/testutil/testservice"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func document(t *testing.T) []byte {
-	t.Helper()
-	b, err := os.ReadFile("../service.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // TestServeAndGreet runs the program as its spec does, by its environment alone.
 func TestServeAndGreet(t *testing.T) {
@@ -43,12 +34,12 @@ func TestServeAndGreet(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	var logs bytes.Buffer
-	go func() { done <- cli.Command(document(t)).Exec(ctx, nil, environ, nil, io.Discard, &logs) }()
+	go func() { done <- cli.Command(testservice.Spec(t)).Exec(ctx, nil, environ, nil, io.Discard, &logs) }()
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 
 	greet := func(args ...string) (string, error) {
 		var out bytes.Buffer
-		err := cli.Command(document(t)).Exec(t.Context(), append([]string{"greet"}, args...), []string{"CORE_ALPHA_URL=http://" + address}, nil, &out, &out)
+		err := cli.Command(testservice.Spec(t)).Exec(t.Context(), append([]string{"greet"}, args...), []string{"CORE_ALPHA_URL=http://" + address}, nil, &out, &out)
 		return out.String(), err
 	}
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -8,6 +8,7 @@ import (
 
 	"core.internal/services/alpha/process"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testproc"
 )
 
 func TestAPI(t *testing.T) {
@@ -38,7 +39,7 @@ func TestAPI(t *testing.T) {
 		{"GET", "/greetings", "", "", 200, `{"total":5,"names":[{"name":"Ada","count":2},{"name":"Bob","count":2},{"name":"José \u003cb\u003e","count":1}]}`},
 	}
 	for _, tt := range tests {
-		status, body := a.do(tt.method, tt.path, tt.kind, tt.body)
+		status, body := a.Do(tt.method, tt.path, tt.kind, tt.body)
 		if status != tt.status || !strings.Contains(body, tt.want) {
 			t.Errorf("%s %s %.80s: %d %s\nwant %d %s", tt.method, tt.path, tt.body, status, body, tt.status, tt.want)
 		}
@@ -113,7 +114,7 @@ func TestCountSurvivesTheBus(t *testing.T) {
 	}
 	b.Up()
 	// Written back and stated again without anybody asking.
-	wait(t, func() bool { return len(greeted(t, b)) == 2 })
+	testproc.Eventually(t, "both facts are there again", func() bool { return len(greeted(t, b)) == 2 })
 	for _, g := range greeted(t, b) {
 		if want := map[string]int{"Ada": 2, "Bob": 1}[g.Name]; g.Count != want || g.Total != 3 {
 			t.Errorf("stated again: %+v", g)
@@ -158,12 +159,12 @@ func TestGreetingsAcrossALostBus(t *testing.T) {
 	some := func(n int) func() bool {
 		return func() bool { mu.Lock(); defer mu.Unlock(); return counted >= n }
 	}
-	wait(t, some(20))
+	testproc.Eventually(t, "20 are counted", some(20))
 	b.Restart()
 	mu.Lock()
 	before := counted
 	mu.Unlock()
-	wait(t, some(before+20))
+	testproc.Eventually(t, "20 more are counted", some(before+20))
 	close(ends)
 	all.Wait()
 	got := a.list()
@@ -177,7 +178,7 @@ func TestWithoutABusGreetingsAreRefusedInTime(t *testing.T) {
 	a := run(t, b, process.Limits{})
 	a.greet("Ada")
 	b.Down()
-	status, body := a.do("POST", "/greetings", "application/json", `{"name":"Ada"}`)
+	status, body := a.Do("POST", "/greetings", "application/json", `{"name":"Ada"}`)
 	if status != 503 || !strings.Contains(body, "may not have been counted") {
 		t.Errorf("%d %s", status, body)
 	}

@@ -5,21 +5,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
 	"core.internal/services/beta/cli"
+	"core.internal/shared/testutil/testservice"
 )
-
-func document(t *testing.T) []byte {
-	t.Helper()
-	b, err := os.ReadFile("../service.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func TestTally(t *testing.T) {
 	var host, accept string
@@ -31,14 +22,14 @@ func TestTally(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 	var out bytes.Buffer
 	args := []string{"tally", "--edge.listen", strings.TrimPrefix(edge.URL, "http://")}
-	if err := cli.Command(document(t)).Exec(t.Context(), args, nil, nil, &out, &out); err != nil {
+	if err := cli.Command(testservice.Spec(t)).Exec(t.Context(), args, nil, nil, &out, &out); err != nil {
 		t.Fatal(err)
 	}
 	if host != "beta.localhost" || accept != "text/plain" || out.String() != "NAME  GREETINGS\n" {
 		t.Errorf("asked %s for %s, wrote %q", host, accept, out.String())
 	}
 	edge.Close()
-	if err := cli.Command(document(t)).Exec(t.Context(), args, nil, nil, &out, &out); err == nil || !strings.Contains(err.Error(), "is the node up?") {
+	if err := cli.Command(testservice.Spec(t)).Exec(t.Context(), args, nil, nil, &out, &out); err == nil || !strings.Contains(err.Error(), "is the node up?") {
 		t.Errorf("without an edge: %v", err)
 	}
 }
@@ -53,7 +44,7 @@ func TestVerbs(t *testing.T) {
 		{"tali", "", "did you mean tally?"},
 	} {
 		var out bytes.Buffer
-		err := cli.Command(document(t)).Exec(t.Context(), strings.Fields(tt.args), nil, nil, &out, &out)
+		err := cli.Command(testservice.Spec(t)).Exec(t.Context(), strings.Fields(tt.args), nil, nil, &out, &out)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) || !strings.Contains(out.String(), tt.out) {
 			t.Errorf("%s: %v\n%s", tt.args, err, out.String())
 		}

@@ -3,9 +3,6 @@ package process_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"net/http"
 	"testing"
 	"time"
 
@@ -18,15 +15,16 @@ import (
 	"core.internal/shared/testutil/testbus"
 
 	"core.internal/services/beta/process"
+	"core.internal/shared/testutil/testproc"
+	"core.internal/shared/testutil/testservice"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // beta is one running beta.
 type beta struct {
-	t    *testing.T
-	url  string
-	stop func()
+	*testservice.Running
+	t *testing.T
 }
 
 func run(t *testing.T, b *testbus.Bus) *beta {
@@ -36,53 +34,19 @@ func run(t *testing.T, b *testbus.Bus) *beta {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ready := make(chan string, 1)
-	work := process.Work(tally, metrics, nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- service.Run(ctx, service.Options{
-			ID: process.Source, Handler: process.Handler(tally, nil),
-			Settings: service.Settings{
-				Node: testbus.Node, BusURL: b.URL(), BusSeedFile: b.Seed(process.Source), Listen: "127.0.0.1:0", StopTimeout: 5 * time.Second,
-			},
-			Work: func(ctx context.Context, s *service.Service) error {
-				ready <- "http://" + s.Address
-				return work(ctx, s)
-			},
-		})
-	}()
-	r := &beta{t: t}
-	stopped := false
-	r.stop = func() {
-		if !stopped {
-			stopped = true
-			cancel()
-			if err := <-done; err != nil {
-				t.Errorf("beta ended: %v", err)
-			}
-		}
-	}
-	t.Cleanup(r.stop)
-	select {
-	case r.url = <-ready:
-	case err := <-done:
-		t.Fatalf("beta did not start: %v", err)
-	}
-	wait(t, func() bool { status, _ := r.get("/health"); return status == 200 })
+	r := &beta{t: t, Running: testservice.Run(t, service.Options{
+		ID: process.Source, Settings: testservice.Settings(b, process.Source),
+		Handler: process.Handler(tally, nil), Work: process.Work(tally, metrics, nil),
+	})}
+	r.Healthy()
 	return r
 }
 
-func (b *beta) get(path string) (int, string) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	r, err := client.Get(b.url + path)
-	if err != nil {
-		b.t.Error(err)
-		return 0, ""
+// stop ends beta before its test ends.
+func (b *beta) stop() {
+	if err := b.Stop(); err != nil {
+		b.t.Errorf("beta ended: %v", err)
 	}
-	defer r.Body.Close()
-	text, _ := io.ReadAll(r.Body)
-	return r.StatusCode, string(text)
 }
 
 // shows waits until the tally is as given.
@@ -94,7 +58,7 @@ func (b *beta) shows(want string) {
 			b.t.Logf("last tally: %s", got)
 		}
 	}()
-	wait(b.t, func() bool { _, got = b.get("/tally"); return got == want+"\n" })
+	testproc.Eventually(b.t, "the tally is "+want, func() bool { _, got = b.Get("/tally"); return got == want+"\n" })
 }
 
 // alpha states facts as alpha would.
@@ -107,15 +71,7 @@ func stating(t *testing.T, b *testbus.Bus) *alpha {
 	t.Helper()
 	c := b.Connect(process.Alpha)
 	p := bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: process.Alpha})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx, c) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("alpha's outbox: %v", err)
-		}
-	})
+	testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
 	return &alpha{t, p}
 }
 
@@ -162,7 +118,7 @@ func TestTally(t *testing.T) {
 	a.state(7, "Eve", 1)
 	r.shows(`{"total":1,"names":[{"name":"Eve","count":1}]}`)
 
-	if status, body := r.get("/elsewhere"); status != 404 || body == "" {
+	if status, body := r.Get("/elsewhere"); status != 404 || body == "" {
 		t.Errorf("%d %s", status, body)
 	}
 }
@@ -203,7 +159,7 @@ func TestTallyIsWrittenBackWithoutNews(t *testing.T) {
 	r.shows(want)
 	b.Restart()
 	reader := b.Connect(process.Source)
-	wait(t, func() bool {
+	testproc.Eventually(t, "the bucket has the tally", func() bool {
 		kv, err := reader.Bucket(t.Context(), events.ServiceBucket("beta"))
 		if err != nil {
 			t.Fatal(err)
@@ -213,19 +169,4 @@ func TestTallyIsWrittenBackWithoutNews(t *testing.T) {
 	})
 	r.stop()
 	run(t, b).shows(want)
-}
-
-// wait returns once a condition holds.
-func wait(t *testing.T, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(20 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatal("it did not come to that")
-		}
-	}
 }

@@ -21,18 +21,10 @@ import (
 	"core.internal/shared/testutil/testbus"
 
 	"core.internal/services/console/cli"
+	"core.internal/shared/testutil/testservice"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func document(t *testing.T) []byte {
-	t.Helper()
-	b, err := os.ReadFile("../service.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // TestConsole runs the program as its spec does, by its environment alone, and
 // goes in by the link that it prints.
@@ -51,7 +43,9 @@ func TestConsole(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	var logs bytes.Buffer
-	go func() { done <- cli.Command(document(t)).Exec(ctx, []string{"serve"}, environ, nil, io.Discard, &logs) }()
+	go func() {
+		done <- cli.Command(testservice.Spec(t)).Exec(ctx, []string{"serve"}, environ, nil, io.Discard, &logs)
+	}()
 
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -85,7 +79,7 @@ func TestConsole(t *testing.T) {
 	}
 
 	var out bytes.Buffer
-	if err := cli.Command(document(t)).Exec(t.Context(), []string{"link"}, environ, nil, &out, &out); err != nil {
+	if err := cli.Command(testservice.Spec(t)).Exec(t.Context(), []string{"link"}, environ, nil, &out, &out); err != nil {
 		t.Fatal(err)
 	}
 	link := strings.TrimSpace(out.String())
@@ -131,7 +125,7 @@ func TestWrongSettings(t *testing.T) {
 		{"serve --console.tokenfile x", "did you mean --console.token-file?", true},
 		{"server", "did you mean serve?", true},
 	} {
-		err := cli.Command(document(t)).Exec(t.Context(), strings.Fields(tt.args), nil, nil, io.Discard, io.Discard)
+		err := cli.Command(testservice.Spec(t)).Exec(t.Context(), strings.Fields(tt.args), nil, nil, io.Discard, io.Discard)
 		var usage *config.UsageError
 		if err == nil || !strings.Contains(err.Error(), tt.want) || errors.As(err, &usage) != tt.usage {
 			t.Errorf("%s: %v: want %q, usage %v", tt.args, err, tt.want, tt.usage)

@@ -22,6 +22,7 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testproc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -408,7 +409,7 @@ func TestRemovedKey(t *testing.T) {
 }
 
 func TestBadKeyFileIsLogged(t *testing.T) {
-	var text syncBuffer
+	var text testproc.Buffer
 	c := config(t, events.Busd)
 	c.Log = slog.New(slog.NewTextHandler(&text, nil))
 	if err := os.WriteFile(filepath.Join(c.Keys, "odd.pub"), []byte("hello"), 0o644); err != nil {
@@ -418,23 +419,6 @@ func TestBadKeyFileIsLogged(t *testing.T) {
 	if want := "holds no public nkey of a user"; !strings.Contains(text.String(), want) {
 		t.Errorf("the log has no %q:\n%s", want, text.String())
 	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func TestMetrics(t *testing.T) {

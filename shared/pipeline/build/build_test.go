@@ -14,7 +14,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 	"core.internal/shared/pipeline"
 	"core.internal/shared/pipeline/build"
 	"core.internal/shared/spec"
+	"core.internal/shared/testutil/testproc"
 )
 
 const sources = `
@@ -85,24 +85,6 @@ func workspace(t *testing.T) string {
 	return dir
 }
 
-// stepLog may be written to by several goroutines, as a step's log may be.
-type stepLog struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *stepLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *stepLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // carryOut does every step of a run in order, as if each were interrupted once.
 func carryOut(t *testing.T, o build.Options, run events.Entity, params map[string]string) (string, map[string]json.RawMessage, error) {
 	t.Helper()
@@ -110,7 +92,7 @@ func carryOut(t *testing.T, o build.Options, run events.Entity, params map[strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log stepLog
+	var log testproc.Buffer
 	results := map[string]json.RawMessage{}
 	for _, s := range d.Graph() {
 		for attempt := 1; attempt <= 2; attempt++ {

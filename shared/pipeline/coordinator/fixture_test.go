@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/testproc"
 )
 
 // site is a real bus and a view of what happens on it.
@@ -83,17 +83,7 @@ func (s *site) ctx() context.Context {
 
 // background runs fn until stopped, at the latest when the test ends.
 func (s *site) background(fn func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- fn(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
-			s.t.Errorf("ended: %v", err)
-		}
-	})
-	s.t.Cleanup(stop)
-	return stop
+	return testproc.Background(s.t, fn)
 }
 
 func (s *site) child() childOptions {

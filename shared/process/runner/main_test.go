@@ -24,20 +24,18 @@ import (
 
 	"core.internal/shared/events"
 	"core.internal/shared/process"
+	"core.internal/shared/testutil/testproc"
 )
 
 // The test binary is every program that the tests run: see programs.
-const programVar = "RUNNER_TEST_PROGRAM"
+const programVar = testproc.Variable
 
 func TestMain(m *testing.M) {
-	if name := os.Getenv(programVar); name != "" {
-		programs[name](os.Args[1:])
-		os.Exit(0)
-	}
+	testproc.Main(programs)
 	goleak.VerifyTestMain(m)
 }
 
-var programs = map[string]func(args []string){
+var programs = testproc.Programs{
 	"exit": func(args []string) {
 		fmt.Println("bye")
 		code, _ := strconv.Atoi(args[0])
@@ -224,19 +222,10 @@ func (b *bench) command(id, program string, args ...string) process.Command {
 	}
 }
 
-// environment makes the test binary a program that ends at once, which the race
-// detector would not let it.
-func environment(program string) []string {
-	return []string{programVar + "=" + program, "GORACE=atexit_sleep_ms=0"}
-}
+// environment makes the test binary a program.
+func environment(program string) []string { return testproc.Env(program) }
 
-func self(t testing.TB) string {
-	path, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+func self(t testing.TB) string { return testproc.Self(t) }
 
 func (b *bench) start(c process.Command) process.Process {
 	b.t.Helper()
@@ -315,16 +304,7 @@ func running(pid int) bool {
 // eventually looks until something holds that nothing tells of.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("not in time: %s", what)
-		}
-	}
+	testproc.Eventually(t, what, ok)
 }
 
 // left lists what a directory has.

@@ -21,6 +21,7 @@ import (
 
 	"core.internal/shared/events"
 	"core.internal/shared/process"
+	"core.internal/shared/testutil/testproc"
 )
 
 func writeFile(t testing.TB, data []byte) string {
@@ -225,7 +226,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("needs the right to mount: ", err)
 	}
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
-	var logged syncBuffer
+	var logged testproc.Buffer
 	b := startIn(t, t.TempDir(), dir, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&logged, nil)) })
 	const n = 60_000
 	x := wait(t, b.run("one", "count", fmt.Sprint(n)))
@@ -263,23 +264,6 @@ func TestFullDevice(t *testing.T) {
 	if x := wait(t, b.start(c)); !x.OK() || b.Lost() == 0 || x.LastLines[keptLines-1] != "line 999" {
 		t.Errorf("exit %+v, lost %d", x, b.Lost())
 	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // TestFlood has the same bytes in the file that were written.
