@@ -49,6 +49,7 @@ func Check(specs []Located) error {
 		errs = append(errs, cycle)
 	}
 	errs = append(errs, replicaClashes(specs)...)
+	errs = append(errs, rivals(specs)...)
 	return errors.Join(append(errs, clashes(specs)...)...)
 }
 
