@@ -46,6 +46,16 @@ func TestVerify(t *testing.T) {
 		t.Error(list, err)
 	}
 	says(t, path, "good")
+	// So it does where only the content is another, if it is to look at that.
+	if err := os.WriteFile(filepath.Join(tree, "bin/tool"), []byte(script("evil")), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mustInstall(t, s, w)
+	says(t, path, "evil")
+	thorough := s
+	thorough.Thorough = true
+	mustInstall(t, thorough, w)
+	says(t, path, "good")
 	if err := os.WriteFile(s.in(key, entryFile), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +94,9 @@ func TestStatus(t *testing.T) {
 
 func TestGC(t *testing.T) {
 	web, s := newSite(t), newStore(t)
-	put := func(name, text string) Want { return fromURL(name, text, web.put("/"+name+text, []byte(script(name+text)))) }
+	put := func(name, text string) Want {
+		return fromURL(name, text, web.put("/"+name+text, []byte(script(name+text))))
+	}
 	keep, old, gone := put("keep", "2"), put("keep", "1"), put("gone", "1")
 	mustLock(t, s, keep, old, gone)
 	mustInstall(t, s, old, gone)

@@ -46,6 +46,8 @@ type Store struct {
 	// Platform is what is installed for, as in "linux/amd64"; that of this program
 	// if empty.
 	Platform string
+	// Thorough reads all that is installed, and installs again what is damaged.
+	Thorough bool
 }
 
 // Error says why a binary is not there.

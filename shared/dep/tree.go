@@ -149,6 +149,11 @@ func (s Store) present(p pinned) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	if s.Thorough {
+		if damage, err := s.damage(r.Key, e); err != nil || len(damage) > 0 {
+			return "", false
+		}
+	}
 	links, main, err := p.links(e.Files)
 	if err != nil || len(links) != len(r.Links) {
 		return "", false
