@@ -196,9 +196,9 @@ func (s Store) leadsTo(link string) (key string, ok bool) {
 		return "", false
 	}
 	if !filepath.IsAbs(to) {
-		to = filepath.Join(absolute(filepath.Dir(link)), to)
+		to = filepath.Join(real(filepath.Dir(link)), to)
 	}
-	return keyOf(s.in(), to)
+	return keyOf(real(s.in()), to)
 }
 
 // keyOf returns the key of the tree that a path is in.

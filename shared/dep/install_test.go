@@ -334,6 +334,37 @@ func TestUnwritableRoot(t *testing.T) {
 	}
 }
 
+// Links lead to the store also where the directories are reached through links.
+func TestBinIsALink(t *testing.T) {
+	web, s := newSite(t), newStore(t)
+	elsewhere := filepath.Join(t.TempDir(), "a", "b", "bin")
+	if err := os.MkdirAll(elsewhere, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, s.Bin); err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(t.TempDir(), "root")
+	if err := os.Symlink(s.Root, root); err != nil {
+		t.Fatal(err)
+	}
+	s.Root, s.Bin = root, filepath.Join(root, "bin")
+	w := fromURL("tool", "1", web.put("/tool", []byte(script("one"))))
+	mustLock(t, s, w)
+	says(t, mustInstall(t, s, w)["tool"], "one")
+	asked := web.requests()
+	mustInstall(t, s, w)
+	if web.requests() != asked {
+		t.Errorf("installed again: %v", web.asked)
+	}
+	if list, err := s.GC(t.Context(), nil, false); err != nil || len(list) != 3 {
+		t.Errorf("%+v %v", list, err)
+	}
+	if left, _ := os.ReadDir(elsewhere); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // Two dependencies do not take names from each other.
 func TestOwners(t *testing.T) {
 	web, s := newSite(t), newStore(t)

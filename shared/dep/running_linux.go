@@ -10,15 +10,10 @@ import (
 // their programs, and the scripts that those were given.
 func running(store string) map[string]bool {
 	keys := map[string]bool{}
-	real, err := filepath.EvalSymlinks(store)
-	if err != nil {
-		return keys
-	}
+	store = real(store)
 	note := func(path string) {
-		for _, dir := range []string{store, real} {
-			if key, ok := keyOf(dir, path); ok {
-				keys[key] = true
-			}
+		if key, ok := keyOf(store, path); ok {
+			keys[key] = true
 		}
 	}
 	processes, err := filepath.Glob("/proc/[0-9]*")

@@ -130,13 +130,23 @@ func writeJSON(path string, v any) error {
 	return renameio.WriteFile(path, append(b, '\n'), 0o644)
 }
 
-// target is what a link in Bin says.
+// target is what a link in Bin says: a relative path, so that a root can be moved.
+// Where Bin itself is reached through a link, it begins where that leads.
 func (s Store) target(key, path string) string {
-	full := s.in(key, treeDir, filepath.FromSlash(path))
-	if rel, err := filepath.Rel(absolute(s.Bin), full); err == nil {
+	full := filepath.Join(real(s.in()), key, treeDir, filepath.FromSlash(path))
+	if rel, err := filepath.Rel(real(s.Bin), full); err == nil {
 		return rel
 	}
 	return full
+}
+
+// real is an absolute path without links; what is not there is taken as it is.
+func real(path string) string {
+	path = absolute(path)
+	if r, err := filepath.EvalSymlinks(path); err == nil {
+		return r
+	}
+	return path
 }
 
 // present returns the path of what is installed as it should be.
