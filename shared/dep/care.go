@@ -242,7 +242,8 @@ func (g *collector) trees() error {
 		return err
 	}
 	for _, e := range entries {
-		if key := strings.TrimSuffix(e.Name(), ".etag"); !g.keep[key] {
+		key := strings.TrimSuffix(e.Name(), ".etag")
+		if _, unpacked := g.entry(key); unpacked || !g.keep[key] {
 			g.free(key, func() { g.remove(g.in(partialDir, e.Name()), "") })
 		}
 	}

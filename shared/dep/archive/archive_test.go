@@ -193,8 +193,8 @@ var good = []item{
 
 func TestFormats(t *testing.T) {
 	for _, format := range []Format{Tar, TarGz, TarXz, TarZst, Zip} {
-		items := good
-		content := []byte{}
+		var items []item
+		var content []byte
 		if format == Zip {
 			items = slices.Clone(good[1:])
 			items[0].mode = int64(fs.ModeDir | 0o700)
