@@ -32,7 +32,7 @@ var launcherBinary = sync.OnceValues(func() (string, error) {
 		return "", errors.New("not inside the workspace")
 	}
 	store := dep.Store{Bin: filepath.Join(workspace, ".core", "bin"), Workspace: workspace}
-	built, err := store.Ensure(context.Background(), []dep.Want{{Name: "launcher", Source: spec.SourceGoBuild, Asset: "core.internal/launcher"}}, func(dep.Progress) {})
+	built, err := store.Ensure(context.Background(), []dep.Want{{Dep: spec.Dep{Name: "launcher", Source: spec.SourceGoBuild, Asset: "core.internal/launcher"}}}, func(dep.Progress) {})
 	return built["launcher"], err
 })
 

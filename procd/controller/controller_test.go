@@ -226,7 +226,7 @@ func TestFailures(t *testing.T) {
 	}
 	spec("held", fmt.Sprintf(`{"id":"held","process":{"command":"/bin/true"},"ports":{"primary":{"port":%d}}}`, port))
 	spec("absent", `{"id":"absent","process":{"command":"/no/such/binary"}}`)
-	spec("fetched", `{"id":"fetched","dep":{"name":"x","source":"oci"},"process":{"command":"x"}}`)
+	spec("fetched", `{"id":"fetched","dep":{"name":"x","source":"oci","version":"1","asset":"127.0.0.1:1/team/x"},"process":{"command":"x"}}`)
 	data := filepath.Join(r.root, "local", "data", "crashy")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestFailures(t *testing.T) {
 	expected := map[events.Entity][]string{
 		"held":    {"ended 7 times", fmt.Sprintf("port %d/tcp is held by pid %d (", port, os.Getpid())},
 		"absent":  {"absent.json:1:", "process.command: /no/such/binary does not exist"},
-		"fetched": {`dep.source: not supported yet: "oci"`},
+		"fetched": {"prepare fetched: dependency x (oci): x@1 from oci is not locked in ", "run `launcher dep lock x` and keep the file"},
 		"crashy":  {"ended 7 times within", "exit status 3"},
 	}
 	sent := map[events.Entity]events.ID{}

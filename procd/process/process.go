@@ -10,7 +10,6 @@ import (
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
 	"core.internal/shared/process/runner"
-	"core.internal/shared/spec"
 	"core.internal/shared/supervisor"
 )
 
@@ -23,7 +22,7 @@ type Processes struct {
 // New wires the runner and the builder of a node's services. busURL is where
 // services find the bus; workspace may be empty.
 func New(d *daemon.Daemon, busURL, workspace string) *Processes {
-	store := dep.Store{Bin: d.Layout.Bin(), Workspace: workspace}
+	install := installer{store: dep.ForNode(d.Config, workspace, os.Environ()), state: d.Facts.State, log: d.Log}
 	return &Processes{
 		Runner: runner.New(runner.Options{
 			Dir: d.Layout.Run(), Log: d.Log,
@@ -33,15 +32,7 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 		}),
 		Services: &supervisor.Services{
 			Node: d.Config.Name, Layout: d.Layout, BusURL: busURL, Environ: os.Environ(), StopTimeout: d.Config.StopTimeout,
-			Install: func(ctx context.Context, s spec.Dep) (string, error) {
-				d.Log.Info("installing", "binary", s.Name, "source", s.Source)
-				want := dep.Want{Name: s.Name, Source: s.Source, Asset: s.Asset, Version: s.Version}
-				paths, err := store.Ensure(ctx, []dep.Want{want}, nil)
-				if err != nil {
-					return "", err
-				}
-				return paths[s.Name], nil
-			},
+			Install: install.install,
 		},
 	}
 }

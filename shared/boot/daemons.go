@@ -10,6 +10,7 @@ import (
 
 	"core.internal/shared/config"
 	"core.internal/shared/daemon"
+	"core.internal/shared/dep"
 	"core.internal/shared/events"
 	"core.internal/shared/process"
 	"core.internal/shared/process/runner"
@@ -65,6 +66,12 @@ func (n *Node) buildDaemon(_ context.Context, s spec.Located, _ supervisor.Insta
 	if d == events.Procd {
 		// It has services to stop first, each with a deadline of its own.
 		command.StopTimeout *= 2
+		// It installs what services need.
+		for _, kv := range n.Environ {
+			if strings.HasPrefix(kv, dep.TokenVariable+"=") {
+				command.Env = append(command.Env, kv)
+			}
+		}
 	}
 	return supervisor.Built{Command: command}, nil
 }

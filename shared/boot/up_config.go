@@ -122,25 +122,41 @@ func (n *Node) omitted(d events.Source) bool {
 }
 
 // ensureBinaries builds or finds the daemons' binaries and those of the
-// services that the profile enables.
+// services that the profile enables. What a service that is not required needs from
+// elsewhere is the service's own trouble: procd tries again and says so.
 func (n *Node) ensureBinaries(ctx context.Context) error {
 	var wants []dep.Want
 	for _, d := range n.daemons() {
 		if !slices.Contains(n.InProcess, d) {
-			wants = append(wants, dep.Want{Name: string(d), Source: spec.SourceGoBuild, Asset: "core.internal/" + string(d)})
+			wants = append(wants, dep.Want{Dep: spec.Dep{Name: string(d), Source: spec.SourceGoBuild, Asset: "core.internal/" + string(d)}})
 		}
 	}
+	var optional []dep.Want
 	for _, s := range n.specs {
-		if s.Dep == nil || !s.InProfile(n.Config.Profiles) || spec.Supported(s) != nil {
-			continue
+		w, ok := dep.WantOf(s)
+		switch {
+		case !ok || !s.InProfile(n.Config.Profiles) || spec.Supported(s) != nil:
+		case s.Required || !w.Source.Locked():
+			wants = append(wants, w)
+		default:
+			optional = append(optional, w)
 		}
-		wants = append(wants, dep.Want{Name: s.Dep.Name, Source: s.Dep.Source, Asset: s.Dep.Asset, Version: s.Dep.Version})
 	}
-	store := dep.Store{Bin: n.layout.Bin(), Workspace: n.Workspace}
+	store := dep.ForNode(n.Config, n.Workspace, n.Environ)
+	tell := func(p dep.Progress) { n.detail("config", p.String()) }
 	var err error
-	n.binaries, err = store.Ensure(ctx, wants, func(p dep.Progress) { n.detail("config", p.String()) })
+	n.binaries, err = store.Ensure(ctx, wants, tell)
 	if err != nil {
 		return &StageError{Err: err, Fix: "correct what the compiler or the installer says and start again"}
+	}
+	for _, w := range optional {
+		if _, err := store.Ensure(ctx, []dep.Want{w}, tell); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			n.Log.Warn("a service starts without its binary", "binary", w.Name, "error", err)
+			n.detail("config", err.Error())
+		}
 	}
 	return nil
 }

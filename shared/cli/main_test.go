@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -130,6 +132,9 @@ func TestScripts(t *testing.T) {
 			pids := filepath.Join(e.WorkDir, "pids")
 			e.Setenv("TEST_PIDS", pids)
 			e.Defer(func() { endAll(t, pids) })
+			web := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(e.WorkDir, "www"))))
+			e.Setenv("WEB", web.URL)
+			e.Defer(web.Close)
 			return os.Mkdir(pids, 0o700)
 		},
 	})

@@ -12,6 +12,7 @@ import (
 	"core.internal/shared/cli/render"
 	"core.internal/shared/events"
 	"core.internal/shared/testutil/testbus"
+	"core.internal/shared/testutil/testproc"
 )
 
 // What goes on ends when its output is read no more, though nothing happens that
@@ -28,7 +29,7 @@ func TestNobodyReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		var errs buffer
+		var errs testproc.Buffer
 		code := make(chan int, 1)
 		go func() {
 			args := append(args, "--bus.url", n.bus.URL(), "--bus.seed-file", n.bus.Seed(events.Operator), "--root", root)
@@ -57,7 +58,7 @@ func TestSomebodyReads(t *testing.T) {
 	defer write.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var errs buffer
+	var errs testproc.Buffer
 	code := make(chan int, 1)
 	go func() {
 		args := []string{"events", "--follow", "--bus.url", n.bus.URL(), "--bus.seed-file", n.bus.Seed(events.Operator), "--root", t.TempDir()}

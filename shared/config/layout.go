@@ -10,6 +10,7 @@ import (
 const (
 	binDir   = "bin"
 	specsDir = "specs"
+	depsDir  = "store" // of shared/dep: what is downloaded
 )
 
 // Layout names the files of one node. The node directory is <root>/<node>;

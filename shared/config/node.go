@@ -28,6 +28,10 @@ type Node struct {
 	BusSeedFile string
 	EdgeListen  string
 
+	DepGitHub  string  // address of github.com, or of a GitHub Enterprise server
+	DepMirrors Strings // "prefix=replacement" of URLs that dependencies come from
+	DepOffline bool    // dependencies come from the store and from files only
+
 	MetricsListen string
 	LogLevel      string
 	LogFormat     string
@@ -60,6 +64,9 @@ func (n *Node) Register(s *Set) {
 	s.CheckedVar(&n.BusSync, "bus.sync", "", `how often a file store is written through: "always" (default) or a duration`, checkSync)
 	s.StringVar(&n.BusSeedFile, "bus.seed-file", "", "file with the credential for the bus; the node directory's own if empty")
 	s.CheckedVar(&n.EdgeListen, "edge.listen", "127.0.0.1:8080", "host:port on which the edge answers HTTP; port 0 for any free one", checkListen)
+	s.CheckedVar(&n.DepGitHub, "dep.github", "https://github.com", "address of github.com or of a GitHub Enterprise server; a token is read from CORE_GITHUB_TOKEN only", checkGitHub)
+	s.CheckedStringsVar(&n.DepMirrors, "dep.mirrors", nil, `"prefix=replacement": how URLs of dependencies begin, and what is asked instead; repeatable`, checkMirror)
+	s.BoolVar(&n.DepOffline, "dep.offline", false, "download nothing: dependencies are those installed already, and files")
 	s.CheckedVar(&n.MetricsListen, "metrics.listen", "127.0.0.1:0", "host:port of a daemon's /metrics and /healthz; port 0 for any free one", checkListen)
 	s.CheckedVar(&n.LogLevel, "log.level", "info", "least level that is logged: debug, info, warn or error", checkLevel)
 	s.CheckedVar(&n.LogFormat, "log.format", "auto", "text, json, or auto: text on a terminal", checkFormat)

@@ -18,7 +18,7 @@ import (
 func TestDefault(t *testing.T) {
 	want := Node{
 		Name: "local", Root: ".core", Profiles: Strings{"default"}, BusListen: "127.0.0.1:4222", BusStore: "memory",
-		EdgeListen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:0", LogLevel: "info", LogFormat: "auto",
+		EdgeListen: "127.0.0.1:8080", DepGitHub: "https://github.com", MetricsListen: "127.0.0.1:0", LogLevel: "info", LogFormat: "auto",
 		StageTimeout: 30 * time.Second, StopTimeout: 10 * time.Second,
 	}
 	if diff := cmp.Diff(want, Default()); diff != "" {
@@ -34,7 +34,7 @@ func TestEnvironRoundTrip(t *testing.T) {
 	n := Node{
 		Name: "a", Root: "/r", Profiles: Strings{"p", "q"}, Specs: Strings{"/s", "/t"}, Workspace: "/w",
 		BusURL: "nats://127.0.0.1:1", BusListen: "127.0.0.1:2", BusStore: "file", BusSync: "always", BusSeedFile: "/k",
-		EdgeListen: "[::1]:3", MetricsListen: "localhost:4", LogLevel: "debug", LogFormat: "json",
+		EdgeListen: "[::1]:3", DepGitHub: "http://127.0.0.1:5/api/v3", DepMirrors: Strings{"https://a/=http://b/", "https://c=https://d"}, DepOffline: true, MetricsListen: "localhost:4", LogLevel: "debug", LogFormat: "json",
 		StageTimeout: 5 * time.Second, StopTimeout: 6 * time.Second, Stage: "bus", Boot: "b",
 	}
 	for i, v := 0, reflect.ValueOf(n); i < v.NumField(); i++ {
@@ -89,7 +89,7 @@ func TestValidate(t *testing.T) {
 	}{
 		"node":         {func(n *Node) { n.Name = "a.b" }, `setting node="a.b": want 1 to 64 letters, digits, '-' or '_'`},
 		"node empty":   {func(n *Node) { n.Name = "" }, `setting node="": want 1 to 64 letters, digits, '-' or '_'`},
-		"node bin":     {func(n *Node) { n.Name = "bin" }, `setting node="bin": want another name: bin and specs are directories beside those of nodes`},
+		"node bin":     {func(n *Node) { n.Name = "bin" }, `setting node="bin": want another name: bin, specs, store are directories beside those of nodes`},
 		"root":         {func(n *Node) { n.Root = "" }, `setting root="": want a directory`},
 		"profile":      {func(n *Node) { n.Profiles = Strings{"a", "b c"} }, `setting profile="b c": want 1 to 64 letters, digits, '-' or '_'`},
 		"specs":        {func(n *Node) { n.Specs = Strings{"a,b"} }, `setting specs="a,b": want a directory without a comma in its name`},
@@ -103,6 +103,11 @@ func TestValidate(t *testing.T) {
 		"beyond":       {func(n *Node) { n.EdgeListen = "0.0.0.0:80" }, `setting edge.listen="0.0.0.0:80": a listener beyond loopback requires TLS, which is not supported yet: want 127.0.0.1, [::1] or localhost`},
 		"every host":   {func(n *Node) { n.EdgeListen = ":80" }, `setting edge.listen=":80": a listener beyond loopback requires TLS, which is not supported yet: want 127.0.0.1, [::1] or localhost`},
 		"host by name": {func(n *Node) { n.MetricsListen = "example.org:80" }, `setting metrics.listen="example.org:80": a listener beyond loopback requires TLS, which is not supported yet: want 127.0.0.1, [::1] or localhost`},
+		"github":       {func(n *Node) { n.DepGitHub = "github.com" }, `setting dep.github="github.com": want a URL, as in https://github.com or https://github.example.org/api/v3`},
+		"github user":  {func(n *Node) { n.DepGitHub = "https://t0k3n@a" }, `setting dep.github="https://xxxxx@a": want no user or password in a URL`},
+		"mirror":       {func(n *Node) { n.DepMirrors = Strings{"https://a"} }, `setting dep.mirrors="https://a": want prefix=replacement, as in https://github.com/=https://mirror.example.org/github/`},
+		"mirror to":    {func(n *Node) { n.DepMirrors = Strings{"https://a=/b"} }, `setting dep.mirrors="https://a=/b": want prefix=replacement, as in https://github.com/=https://mirror.example.org/github/`},
+		"node store":   {func(n *Node) { n.Name = "store" }, `setting node="store": want another name: bin, specs, store are directories beside those of nodes`},
 		"store":        {func(n *Node) { n.BusStore = "disk" }, `setting bus.store="disk": want one of memory, file`},
 		"sync":         {func(n *Node) { n.BusSync = "never" }, `setting bus.sync="never": want "always" or a duration of more than 0, as in "1s"`},
 		"level":        {func(n *Node) { n.LogLevel = "INFO" }, `setting log.level="INFO": want one of debug, info, warn, error`},

@@ -34,6 +34,7 @@ func (n Node) Validate() error {
 		{"bus.store", n.BusStore, checkStore},
 		{"bus.sync", n.BusSync, checkSync},
 		{"edge.listen", n.EdgeListen, checkListen},
+		{"dep.github", n.DepGitHub, checkGitHub},
 		{"metrics.listen", n.MetricsListen, checkListen},
 		{"log.level", n.LogLevel, checkLevel},
 		{"log.format", n.LogFormat, checkFormat},
@@ -47,6 +48,9 @@ func (n Node) Validate() error {
 		if dir == "" || strings.Contains(dir, ",") {
 			fail("specs", dir, errors.New("want a directory without a comma in its name"))
 		}
+	}
+	for _, m := range n.DepMirrors {
+		fail("dep.mirrors", m, checkMirror(m))
 	}
 	fail("stage.timeout", n.StageTimeout.String(), checkPositive(n.StageTimeout))
 	fail("stop.timeout", n.StopTimeout.String(), checkPositive(n.StopTimeout))
@@ -71,8 +75,8 @@ func checkToken(text string) error {
 
 // checkNode keeps a node's directory apart from what else a root has.
 func checkNode(text string) error {
-	if others := []string{binDir, specsDir}; slices.Contains(others, text) {
-		return fmt.Errorf("want another name: %s are directories beside those of nodes", strings.Join(others, " and "))
+	if others := []string{binDir, specsDir, depsDir}; slices.Contains(others, text) {
+		return fmt.Errorf("want another name: %s are directories beside those of nodes", strings.Join(others, ", "))
 	}
 	return checkToken(text)
 }
@@ -114,6 +118,34 @@ func checkBusURL(text string) error {
 		}
 	}
 	return nil
+}
+
+// checkWeb is for an address of a web server.
+func checkWeb(text, want string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return errors.New(want)
+	case u.User != nil:
+		return errors.New("want no user or password in a URL")
+	}
+	return nil
+}
+
+func checkGitHub(text string) error {
+	return checkWeb(text, "want a URL, as in https://github.com or https://github.example.org/api/v3")
+}
+
+func checkMirror(text string) error {
+	const want = "want prefix=replacement, as in https://github.com/=https://mirror.example.org/github/"
+	prefix, replacement, ok := strings.Cut(text, "=")
+	if !ok || strings.Contains(text, ",") {
+		return errors.New(want)
+	}
+	if err := checkWeb(prefix, want); err != nil {
+		return err
+	}
+	return checkWeb(replacement, want)
 }
 
 func checkSync(text string) error {

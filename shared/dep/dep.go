@@ -13,23 +13,41 @@ import (
 	"core.internal/shared/spec"
 )
 
-// Want is one binary that should be there.
+// Want is one binary that should be there, or several of one archive.
 type Want struct {
-	Name    string // of the binary
-	Source  spec.Source
-	Asset   string // go-build: a package path, or ./directory; system: a command
-	Version string
+	spec.Dep
+	// Dir is the directory of the spec: files are looked for below it, and it tells
+	// which lock file counts.
+	Dir string
 }
 
-// Store is where binaries are. Bin is required.
+// WantOf is what a spec's dep asks for; ok is false where it has none.
+func WantOf(s spec.Located) (w Want, ok bool) {
+	if s.Dep == nil {
+		return Want{}, false
+	}
+	return Want{Dep: *s.Dep, Dir: s.Dir}, true
+}
+
+// Store is where binaries are. Bin is required, and Root for what is downloaded.
 type Store struct {
-	Bin       string // directory for what is built
+	Bin       string // directory for what is built, and for links to what is installed
 	Workspace string // root of the workspace to build from; see [FindWorkspace]
+	// Root is the directory of nodes: below it are the installed trees, and it has
+	// the lock file of specs that are not the workspace's.
+	Root string
 	// Path is where commands are looked for; $PATH if empty.
 	Path string
 	// Beside is where binaries of an installation are; the directory of the
 	// running executable if empty.
 	Beside string
+
+	Network
+	// Platform is what is installed for, as in "linux/amd64"; that of this program
+	// if empty.
+	Platform string
+	// Thorough reads all that is installed, and installs again what is damaged.
+	Thorough bool
 }
 
 // Error says why a binary is not there.
@@ -55,11 +73,16 @@ type Phase string
 
 // Phases, in the order in which they come. A binary that is there already has none.
 const (
-	PhaseWaiting  Phase = "waiting" // another process builds it
-	PhaseListing  Phase = "listing" // its packages
-	PhaseBuilding Phase = "building"
-	PhaseBuilt    Phase = "built"
-	PhaseFailed   Phase = "failed"
+	PhaseWaiting     Phase = "waiting" // another process builds or installs it
+	PhaseListing     Phase = "listing" // its packages
+	PhaseBuilding    Phase = "building"
+	PhaseBuilt       Phase = "built"
+	PhaseResolving   Phase = "resolving" // what to lock
+	PhaseDownloading Phase = "downloading"
+	PhaseUnpacking   Phase = "unpacking"
+	PhaseInstalled   Phase = "installed"
+	PhaseLocked      Phase = "locked"
+	PhaseFailed      Phase = "failed"
 )
 
 // Progress tells how far Ensure has come.
@@ -70,8 +93,10 @@ type Progress struct {
 	// Packages were compiled of at most PackagesTotal: those that the cache has
 	// are not compiled.
 	Packages, PackagesTotal int
-	Elapsed                 time.Duration // since this binary's turn
-	Err                     error         // of PhaseFailed
+	// Bytes are there of BytesTotal, which is -1 where it is not known.
+	Bytes, BytesTotal int64
+	Elapsed           time.Duration // since this binary's turn
+	Err               error         // of PhaseFailed
 }
 
 // String is a line for people.
@@ -79,12 +104,18 @@ func (p Progress) String() string {
 	s := fmt.Sprintf("%s %s (%d of %d)", p.Phase, p.Name, p.Index, p.Total)
 	switch p.Phase {
 	case PhaseWaiting:
-		s = fmt.Sprintf("waiting for another process to build %s (%d of %d)", p.Name, p.Index, p.Total)
+		s = fmt.Sprintf("waiting for another process that makes %s (%d of %d)", p.Name, p.Index, p.Total)
 	case PhaseListing:
 		s = fmt.Sprintf("looking what %s is made of (%d of %d)", p.Name, p.Index, p.Total)
 	case PhaseBuilding:
 		if p.Packages > 0 {
 			s += fmt.Sprintf(": %d of up to %d packages", p.Packages, p.PackagesTotal)
+		}
+	case PhaseDownloading:
+		if p.BytesTotal > 0 {
+			s += fmt.Sprintf(": %s of %s", Bytes(p.Bytes), Bytes(p.BytesTotal))
+		} else if p.Bytes > 0 {
+			s += ": " + Bytes(p.Bytes)
 		}
 	case PhaseFailed:
 		return fmt.Sprintf("%s: %v", s, p.Err)
@@ -95,8 +126,23 @@ func (p Progress) String() string {
 	return s
 }
 
-// Ensure makes every wanted binary be there and returns their paths by name. Names
-// are looked at before anything is built; report may be nil.
+// Bytes is a number of bytes for people.
+func Bytes(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	case n < 1000_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+// Ensure makes every wanted binary be there and returns their paths by name. What
+// can be said without building or downloading is said first, all at once. What is
+// downloaded must be locked; one that cannot be installed keeps none of the others
+// from it. report may be nil.
 func (s Store) Ensure(ctx context.Context, wants []Want, report func(Progress)) (map[string]string, error) {
 	if report == nil {
 		report = func(Progress) {}
@@ -104,15 +150,29 @@ func (s Store) Ensure(ctx context.Context, wants []Want, report func(Progress)) 
 	paths := make(map[string]string, len(wants))
 	asked := make(map[string]Want, len(wants))
 	var build []Want
+	var install []pinned
 	var errs []error
 	for _, w := range wants {
 		if other, ok := asked[w.Name]; ok {
-			if other != w {
-				errs = append(errs, &Error{w.Name, w.Source, fmt.Errorf("it is wanted twice, as %s %s and as %s %s", other.Source, other.Asset, w.Source, w.Asset), "correct field dep of one of the specs"})
+			if !other.Dep.Equal(w.Dep) {
+				errs = append(errs, &Error{w.Name, w.Source, fmt.Errorf("it is wanted twice, as %s %s and as %s %s", other.Source, other.where(), w.Source, w.where()), "correct field dep of one of the specs"})
 			}
 			continue
 		}
 		asked[w.Name] = w
+		if w.Source.Locked() {
+			p, err := s.pinned(w)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if path, ok := s.present(p); ok {
+				paths[w.Name] = path
+				continue
+			}
+			install = append(install, p)
+			continue
+		}
 		path, err := s.find(w)
 		switch {
 		case err != nil:
@@ -131,7 +191,25 @@ func (s Store) Ensure(ctx context.Context, wants []Want, report func(Progress)) 
 		return nil, err
 	}
 	maps.Copy(paths, built)
+	for i, p := range install {
+		path, err := s.install(ctx, p, teller(p.Name, i+1, len(install), report))
+		if err != nil {
+			errs = append(errs, err)
+		}
+		paths[p.Name] = path
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	return paths, nil
+}
+
+// where is what a want names beside its source.
+func (w Want) where() string {
+	if w.Source == spec.SourceHTTP {
+		return w.URL
+	}
+	return w.Asset
 }
 
 // find returns the path of a binary that is not to be built, and "" for one that is.
@@ -157,7 +235,7 @@ func (s Store) find(w Want) (string, error) {
 	case "":
 		return fail(errors.New("it has no source"), `set field dep.source, as in "go-build" or "system"`)
 	default:
-		return fail(fmt.Errorf("not supported yet: dep source %q", w.Source), `use "go-build" or "system" in field dep.source`)
+		return fail(fmt.Errorf("there is no dep source %q", w.Source), `use one of those that docs/dependencies.md lists in field dep.source`)
 	}
 }
 

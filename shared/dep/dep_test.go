@@ -64,8 +64,8 @@ func settle(t testing.TB, root string) {
 }
 
 var (
-	one = Want{Name: "one", Source: spec.SourceGoBuild, Asset: "core.internal/one"}
-	two = Want{Name: "two", Source: spec.SourceGoBuild, Asset: "./services/two"}
+	one = Want{Dep: spec.Dep{Name: "one", Source: spec.SourceGoBuild, Asset: "core.internal/one"}}
+	two = Want{Dep: spec.Dep{Name: "two", Source: spec.SourceGoBuild, Asset: "./services/two"}}
 )
 
 // built lists the binaries that Ensure built.
@@ -256,7 +256,7 @@ func TestBuildErrors(t *testing.T) {
 		{"", "core.internal/one", "is no file name"},
 	} {
 		var last Progress
-		_, err := s.Ensure(context.Background(), []Want{{Name: tt.name, Source: spec.SourceGoBuild, Asset: tt.asset}}, func(p Progress) { last = p })
+		_, err := s.Ensure(context.Background(), []Want{{Dep: spec.Dep{Name: tt.name, Source: spec.SourceGoBuild, Asset: tt.asset}}}, func(p Progress) { last = p })
 		var e *Error
 		if !errors.As(err, &e) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want %q", tt.asset, err, tt.want)
@@ -361,7 +361,9 @@ func TestSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := Store{Path: "relative" + string(filepath.ListSeparator) + dir}
-	system := func(name, asset string) Want { return Want{Name: name, Source: spec.SourceSystem, Asset: asset} }
+	system := func(name, asset string) Want {
+		return Want{Dep: spec.Dep{Name: name, Source: spec.SourceSystem, Asset: asset}}
+	}
 	for _, w := range []Want{system("tool", ""), system("x", "tool"), system("x", filepath.Join(dir, "tool"))} {
 		paths, err := s.Ensure(context.Background(), []Want{w}, nil)
 		if err != nil || paths[w.Name] != filepath.Join(dir, "tool") {
@@ -377,8 +379,8 @@ func TestSystem(t *testing.T) {
 		{system("x", "plain"), `the command "plain" is not on PATH`},
 		{system("x", "../tool"), `"../tool" is neither a command's name nor an absolute path: correct field dep.asset`},
 		{system("x", filepath.Join(dir, "plain")), "is no executable file: install it, or correct field dep.asset"},
-		{Want{Name: "x", Source: spec.SourceOCI}, `dependency x (oci): not supported yet: dep source "oci": use "go-build" or "system" in field dep.source`},
-		{Want{Name: "x"}, "it has no source: set field dep.source"},
+		{Want{Dep: spec.Dep{Name: "x", Source: spec.SourceOCI}}, `dependency x (oci): it does not say what to install: set field dep.asset`},
+		{Want{Dep: spec.Dep{Name: "x"}}, "it has no source: set field dep.source"},
 	} {
 		_, err := s.Ensure(context.Background(), []Want{tt.want}, nil)
 		if err == nil || !strings.Contains(err.Error(), tt.text) {
@@ -450,7 +452,7 @@ func BenchmarkFresh(b *testing.B) {
 			name + "/go.mod":  "module core.internal/" + name + "\n\ngo 1.26.0\n",
 			name + "/main.go": "package main\n\n" + imports + "\nfunc main() {}\n",
 		})
-		wants = append(wants, Want{Name: name, Source: spec.SourceGoBuild, Asset: "core.internal/" + name})
+		wants = append(wants, Want{Dep: spec.Dep{Name: name, Source: spec.SourceGoBuild, Asset: "core.internal/" + name}})
 	}
 	write(b, root, map[string]string{"go.work": work})
 	settle(b, root)

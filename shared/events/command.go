@@ -85,6 +85,7 @@ func bodies() []Body {
 		ServiceBackedOff{}, ServiceExhausted{}, ServiceCompleted{}, ServiceStopped{},
 		RouteOpened{}, RouteClosed{}, RouteRemoved{}, RouteRefused{},
 		RunStarted{}, RunAdvanced{}, RunEnded{}, StepBegan{}, StepCancelling{}, StepEnded{},
+		DepInstalling{}, DepInstalled{}, DepFailed{},
 		ClientRefused{}, SpecsRefused{}, SpecsAccepted{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
 		EnableService{}, DisableService{}, StartService{}, StopService{}, RestartService{},
 		DrainServices{}, ShutdownNode{}, RunPipeline{}, CancelRun{},

@@ -51,6 +51,7 @@ func Check(specs []Located, others ...Located) error {
 		errs = append(errs, cycle)
 	}
 	errs = append(errs, replicaClashes(specs)...)
+	errs = append(errs, rivals(specs)...)
 	return errors.Join(append(errs, clashes(specs)...)...)
 }
 

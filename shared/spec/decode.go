@@ -88,6 +88,9 @@ func (d *document) value(path string, t reflect.Type, r rule) error {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	if r.single && t.Kind() == reflect.Slice && d.dec.PeekKind() == '"' {
+		t = t.Elem()
+	}
 	kinds, want := wantedKind(t)
 	got := d.dec.PeekKind()
 	if !strings.ContainsRune(kinds, rune(got)) {

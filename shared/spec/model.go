@@ -16,6 +16,7 @@ import (
 //	min=1 max=9   bounds of a number
 //	least=1 most=2 bounds of a list's length
 //	unique        no element twice
+//	single        a list that may be written as its only element
 //	shape=name    a form that shapes has; after placeholders are replaced
 //	keys=name     the same for the names of a map
 //	placeholders  text in braces is replaced
@@ -32,6 +33,7 @@ type rule struct {
 	min, max     *int
 	least, most  int // most 0: unbounded
 	unique       bool
+	single       bool
 	shape, keys  string
 	placeholders bool
 	secrets      bool
@@ -127,6 +129,8 @@ func parseRule(tag string) rule {
 			r.most = number(value)
 		case "unique":
 			r.unique = true
+		case "single":
+			r.single = true
 		case "shape":
 			r.shape = value
 		case "keys":

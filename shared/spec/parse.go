@@ -91,6 +91,7 @@ func (s Located) check() error {
 		}
 	})
 	s.checkProcess(fail)
+	s.checkDep(fail)
 	s.checkPorts(fail)
 	s.checkHealth(fail)
 	s.checkExposure(fail)

@@ -102,6 +102,9 @@ func (f field) typeText() string {
 		case e.Kind() == reflect.Int:
 			return fmt.Sprintf("list of numbers, %d to %d", *f.min, *f.max)
 		}
+		if f.single {
+			return "text or list of texts"
+		}
 		return "list of texts"
 	case reflect.Bool:
 		return "true or false"

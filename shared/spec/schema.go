@@ -128,6 +128,9 @@ func memberSchema(m field, defs map[string]any) object {
 		if m.unique {
 			s = append(s, member{"uniqueItems", true})
 		}
+		if m.single {
+			return object{{"anyOf", []object{elementSchema(t.Elem(), m.rule, defs), s}}}
+		}
 		return s
 	}
 	s := scalarSchema(t, m.rule, !m.required && !m.must.some())

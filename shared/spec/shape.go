@@ -49,6 +49,7 @@ func shorten(text string) string {
 
 const (
 	idPattern    = `^[a-z][A-Za-z0-9_-]{0,63}$`
+	linePattern  = `^[^\x00-\x1f\x7f-\x9f]*$`
 	tokenPattern = `^[A-Za-z0-9_-]{1,64}$`
 )
 
@@ -63,9 +64,14 @@ var shapes = map[string]shape{
 	"token":      {pattern: tokenPattern, want: "1 to 64 letters, digits, '-' or '_'"},
 	"port":       {pattern: tokenPattern, want: "1 to 64 letters, digits, '-' or '_', but not \"primary\"", reject: rejectPort},
 	"dependency": {pattern: `^([a-z][A-Za-z0-9_-]{0,63}|core\.(bus|edge|controller|pipelines))$`, want: "the id of a service, or " + alternatives(Platform())},
-	"line":       {pattern: `^[^\x00-\x1f\x7f-\x9f]*$`, want: "text without line breaks and control characters"},
+	"line":       {pattern: linePattern, want: "text without line breaks and control characters"},
 	"icon":       {pattern: `^[^\x00-\x1f\x7f-\x9f]{0,16}$`, want: "at most 16 characters, none of them a control character"},
 	"file":       {pattern: `^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$`, want: "a file name of letters, digits, '.', '_', '+' or '-'"},
+	"version":    {pattern: `^[A-Za-z0-9_][A-Za-z0-9._+~-]{0,127}$`, want: "a version of letters, digits, '.', '_', '+', '~' or '-'"},
+	"repo":       {pattern: `^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`, want: "a repository, as in owner/name"},
+	"template":   {pattern: linePattern, want: "text in which only {version}, {os} and {arch} are in braces", reject: rejectTemplate},
+	"asset-url":  {pattern: linePattern, want: "an http or https URL, as in https://example.org/tool-{version}-{os}-{arch}.tar.gz", reject: rejectDownload},
+	"inner":      {pattern: linePattern, want: "a path inside the archive, as in tool-{version}/bin/tool", reject: rejectInner},
 	"variable":   {pattern: `^[A-Za-z_][A-Za-z0-9_]{0,127}$`, want: "the name of a variable: letters, digits and '_', no digit first, 128 at most"},
 	"path":       {pattern: `^/[^\x00-\x20\x7f]*$`, want: `a path that begins with "/"`},
 	"local":      {want: "a file below the spec's directory, as a relative path", reject: rejectLocal},

@@ -42,13 +42,24 @@ type Service struct {
 type Dep struct {
 	// Name of the installed binary.
 	Name string `json:"name" spec:"shape=file"`
-	// Version to install.
-	Version string `json:"version,omitempty" spec:"shape=line"`
-	// Where it comes from. This build knows "go-build" (a package of this workspace) and "system" (found on PATH); the others are not supported yet.
+	// Version to install, as in "7.2.4".
+	Version string `json:"version,omitempty" spec:"shape=version;must=source:github-release|go-install|oci"`
+	// Where it comes from: "go-build" is a package of this workspace, "system" a command on PATH. The others are downloaded, and verified against the lock file that `launcher dep lock` writes.
 	Source Source `json:"source" spec:"enum=go-build|system|github-release|http|file|go-install|oci"`
-	// What to install: for go-build the package path, for system the command (the name if empty).
-	Asset string `json:"asset,omitempty" spec:"shape=line;must=source:go-build"`
+	// What to install. For go-build the package path; for system the command (the name if empty); for github-release the name of the release's asset; for file an absolute path, or one below the spec's directory; for go-install the path of the command's package; for oci "registry/repository", with the version as its tag. In all but the first two {version}, {os} and {arch} are replaced.
+	Asset string `json:"asset,omitempty" spec:"shape=template;when=source:go-build|system|github-release|file|go-install|oci;must=source:go-build|github-release|file|go-install|oci"`
+	// For github-release: the repository, as in "owner/name"; "<name>/<name>" if empty.
+	Repo string `json:"repo,omitempty" spec:"shape=repo;when=source:github-release"`
+	// For github-release: the release's tag; "v{version}" if empty, or "{version}" where there is no such tag.
+	Tag string `json:"tag,omitempty" spec:"shape=template;when=source:github-release"`
+	// For http: the URL, in which {version}, {os} and {arch} are replaced.
+	URL string `json:"url,omitempty" spec:"shape=asset-url;when=source:http;must"`
+	// Path of the binary inside the archive, or a list of several; {version}, {os} and {arch} are replaced. If empty, the archive's only file with the dependency's name, else its only file, else all its executable files.
+	Bin Paths `json:"bin,omitempty" spec:"shape=inner;least=1;most=64;unique;single;when=source:github-release|http|file|oci"`
 }
+
+// Paths are one or more paths. In JSON one may stand without its list.
+type Paths []string
 
 // Source is where a dependency comes from.
 type Source string

@@ -48,11 +48,12 @@ var index = lazy(`\[\d+\]`)
 // Supported reports, as an [*Error], why this build cannot run the service; a
 // spec may say more than every build can do.
 func Supported(s Located) error {
-	if s.Dep != nil {
-		able := []string{string(SourceGoBuild), string(SourceSystem)}
-		if !slices.Contains(able, string(s.Dep.Source)) {
-			return s.Errorf("dep.source", alternatives(able), "not supported yet: %q", s.Dep.Source)
+	if s.Dep != nil && !slices.Contains(Sources(), s.Dep.Source) {
+		var able []string
+		for _, source := range Sources() {
+			able = append(able, string(source))
 		}
+		return s.Errorf("dep.source", alternatives(able), "not supported yet: %q", s.Dep.Source)
 	}
 	var first *Error
 	refuse := func(at, format string, args ...any) {

@@ -116,7 +116,7 @@ type aggregate struct {
 }
 
 // folds has one fold per aggregate; "request" and "step" are no facts, and
-// "process" concerns only supervisors.
+// "process" concerns only supervisors, "dep" only who reads the events.
 var folds = map[string]aggregate{
 	"stage":   {by(events.Launcher), foldStage},
 	"service": {by(events.Procd, events.Launcher), foldService},

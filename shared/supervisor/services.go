@@ -28,13 +28,14 @@ type Services struct {
 	// every process needs (PATH, HOME, …), and what {env.NAME} in its spec names.
 	Environ     []string
 	StopTimeout time.Duration
-	// Install makes the binary of a spec's dep exist and returns its path. It is
-	// asked where Layout.Bin does not have it; may be nil.
-	Install func(ctx context.Context, d spec.Dep) (string, error)
+	// Install makes the binary of a spec's dep exist and returns its path. For
+	// what is built or the system's it is asked where Layout.Bin does not have it,
+	// for what is locked before every start; may be nil.
+	Install func(ctx context.Context, s spec.Located) (string, error)
 
 	book ports.Book
 	mu   sync.Mutex
-	bins map[spec.Dep]string // what Install returned; guarded by mu
+	bins map[string]string // what Install returned, by the spec's digest; guarded by mu
 }
 
 // passed are the variables that services inherit.
@@ -128,25 +129,27 @@ func (b *Services) bin(ctx context.Context, s spec.Located) (string, error) {
 	if s.Dep == nil || b.Install == nil {
 		return b.Layout.Bin(), nil
 	}
-	if _, err := os.Stat(filepath.Join(b.Layout.Bin(), s.Dep.Name)); err == nil {
-		return b.Layout.Bin(), nil
+	if !s.Dep.Source.Locked() {
+		if _, err := os.Stat(filepath.Join(b.Layout.Bin(), s.Dep.Name)); err == nil {
+			return b.Layout.Bin(), nil
+		}
+		b.mu.Lock()
+		path := b.bins[s.Digest]
+		b.mu.Unlock()
+		if _, err := os.Stat(path); err == nil {
+			return filepath.Dir(path), nil
+		}
 	}
-	b.mu.Lock()
-	path := b.bins[*s.Dep]
-	b.mu.Unlock()
-	if _, err := os.Stat(path); err == nil {
-		return filepath.Dir(path), nil
-	}
-	path, err := b.Install(ctx, *s.Dep)
+	path, err := b.Install(ctx, s)
 	if err != nil {
 		return "", fmt.Errorf("prepare %s: %w", s.ID, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.bins == nil {
-		b.bins = map[spec.Dep]string{}
+		b.bins = map[string]string{}
 	}
-	b.bins[*s.Dep] = path
+	b.bins[s.Digest] = path
 	return filepath.Dir(path), nil
 }
 

@@ -183,7 +183,8 @@ func TestBuildInstalls(t *testing.T) {
 	b := builder(t)
 	elsewhere := t.TempDir()
 	asked := 0
-	b.Install = func(_ context.Context, d spec.Dep) (string, error) {
+	b.Install = func(_ context.Context, s spec.Located) (string, error) {
+		d := s.Dep
 		asked++
 		if d.Name == "broken" {
 			return "", errors.New("it does not compile")
@@ -212,6 +213,17 @@ func TestBuildInstalls(t *testing.T) {
 	}
 	if built, err := b.Build(t.Context(), s, supervisor.Instance{Name: "i"}); err != nil || built.Command.Path != own {
 		t.Errorf("%q %v", built.Command.Path, err)
+	}
+	// What is locked may have been switched to another version.
+	asked = 0
+	fetched := strings.Replace(text, `"system"`, `"file","asset":"x"`, 1)
+	for range 2 {
+		if _, err := b.Build(t.Context(), located(t, fetched, nil), supervisor.Instance{Name: "i"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times for what is locked", asked)
 	}
 	_, err := b.Build(t.Context(), located(t, strings.ReplaceAll(text, "tool", "broken"), nil), supervisor.Instance{Name: "i"})
 	if err == nil || err.Error() != "prepare alpha: it does not compile" {

@@ -180,7 +180,7 @@ func TestBootAndPipelineShareACache(t *testing.T) {
 	t.Setenv("CGO_ENABLED", "") // as it is where nobody has decided
 	dir := workspace(t)
 	write(t, filepath.Join(dir, "busd", "main.go"), fmt.Sprintf("package main\n\nimport \"net\"\n\nfunc main() { println(net.IPv4len, %d) }\n", time.Now().UnixNano()))
-	want := dep.Want{Name: "busd", Source: spec.SourceGoBuild, Asset: "example.test/busd"}
+	want := dep.Want{Dep: spec.Dep{Name: "busd", Source: spec.SourceGoBuild, Asset: "example.test/busd"}}
 	paths, err := dep.Store{Bin: t.TempDir(), Workspace: dir}.Ensure(t.Context(), []dep.Want{want}, func(dep.Progress) {})
 	if err != nil {
 		t.Fatal(err)

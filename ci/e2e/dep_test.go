@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"core.internal/ci/harness"
+	"core.internal/shared/config"
+	"core.internal/shared/dep"
+	"core.internal/shared/events"
+	"core.internal/shared/spec"
+	"core.internal/shared/state"
+)
+
+// A service runs from what was installed for it; one whose binary is not locked
+// fails alone, and says why. When it is locked it starts.
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	document := func(id string) string {
+		return `{"id": "` + id + `", "profiles": ["default"], "process": {"command": "{shared.dep.bin}/` + id + `"},
+			"dep": {"name": "` + id + `", "version": "1", "source": "file", "asset": "` + program + `"}}`
+	}
+	want := func(id string) dep.Want {
+		return dep.Want{Dep: spec.Dep{Name: id, Version: "1", Source: spec.SourceFile, Asset: program}}
+	}
+	var store dep.Store
+	t.Cleanup(func() { // nodes of tests share a directory for binaries
+		for _, id := range []string{"dep-good", "dep-bad"} {
+			os.Remove(filepath.Join(store.Bin, id))
+		}
+	})
+	n := harness.Start(t, harness.Options{
+		Profiles: []string{"default"},
+		Specs:    map[string]string{"good.json": document("dep-good"), "bad.json": document("dep-bad")},
+		Config: func(c *config.Node) {
+			store = dep.ForNode(*c, "", nil)
+			if _, err := store.Lock(context.Background(), []dep.Want{want("dep-good")}, dep.Locking{}, nil); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+	n.Wait("good is healthy", healthy("dep-good"))
+	n.Wait("alpha is healthy", healthy("alpha"))
+	s := n.Wait("bad says why", func(s state.State) bool { return strings.Contains(s.Services["dep-bad"].Reason, "is not locked in") })
+	if bad := s.Services["dep-bad"]; bad.PID != 0 {
+		t.Errorf("bad runs: %+v", bad)
+	}
+	var stated []string
+	for _, e := range n.Facts() {
+		if e.Type.Aggregate() == "dep" {
+			stated = append(stated, string(e.Entity)+" "+string(e.Type))
+		}
+	}
+	if len(stated) == 0 || stated[0] != "dep-bad dep.failed" {
+		t.Errorf("stated %q", stated)
+	}
+	if _, err := store.Lock(t.Context(), []dep.Want{want("dep-bad")}, dep.Locking{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if o := n.Command("dep-bad", events.StartService{}); o.State != state.OutcomeCompleted {
+		t.Errorf("start bad: %+v", o)
+	}
+	n.Wait("bad is healthy", healthy("dep-bad"))
+}

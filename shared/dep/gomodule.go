@@ -1,0 +1,137 @@
+package dep
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"core.internal/shared/dep/archive"
+	"core.internal/shared/dep/lock"
+)
+
+// module is what `go mod download -json` says.
+type module struct {
+	Path, Version, Error, Dir, Sum string
+}
+
+// goCommand runs the go command outside of any module and workspace. What the
+// environment says of proxies and checksum databases counts.
+func (s Store) goCommand(ctx context.Context, p pinned, dir string, environ []string, args ...string) (stdout []byte, err error) {
+	goCommand, ok := s.lookPath("go")
+	if !ok {
+		return nil, &Error{p.Name, p.Source, errors.New("the command go is not on PATH"), "install Go from https://go.dev/dl and add it to PATH"}
+	}
+	cmd := exec.CommandContext(ctx, goCommand, args...)
+	cmd.Dir = dir
+	cmd.Env = environment(append([]string{"PWD=" + dir, "GOWORK=off", "GO111MODULE=on", "GOFLAGS=-mod=mod -trimpath -buildvcs=false"}, environ...)...)
+	if s.Offline {
+		cmd.Env = append(cmd.Env, "GOPROXY=off", "GOTOOLCHAIN=local")
+	}
+	interruptible(cmd)
+	cmd.WaitDelay = 5 * time.Second
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil && errs.Len() > 0 {
+		err = errors.New(trimmed(errs.String()))
+	}
+	return out.Bytes(), err
+}
+
+// version is how Go writes the version.
+func (p pinned) version() string {
+	if c := p.Version[:1]; c >= "0" && c <= "9" {
+		return "v" + p.Version
+	}
+	return p.Version
+}
+
+// downloadModule brings a module into Go's own cache.
+func (s Store) downloadModule(ctx context.Context, p pinned, dir, at string) (module, error) {
+	out, err := s.goCommand(ctx, p, dir, nil, "mod", "download", "-json", at)
+	var m module
+	if decodeErr := json.Unmarshal(out, &m); decodeErr != nil {
+		if err == nil {
+			err = decodeErr
+		}
+		return m, fmt.Errorf("go mod download %s: %w", at, err)
+	}
+	if m.Error != "" {
+		return m, fmt.Errorf("go mod download %s: %s", at, trimmed(m.Error))
+	}
+	return m, err
+}
+
+// resolveModule finds the module that has the package.
+func (s Store) resolveModule(ctx context.Context, p pinned) (lock.Asset, error) {
+	dir, err := os.MkdirTemp(s.in(), newPrefix+"module-")
+	if err != nil {
+		return lock.Asset{}, err
+	}
+	defer os.RemoveAll(dir)
+	pkg := p.expand(p.Asset)
+	var errs []error
+	for at := pkg; at != "."; at = path.Dir(at) {
+		m, err := s.downloadModule(ctx, p, dir, at+"@"+p.version())
+		if ctx.Err() != nil {
+			return lock.Asset{}, context.Cause(ctx)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		sub := strings.TrimPrefix(strings.TrimPrefix(pkg, m.Path), "/")
+		if info, err := os.Stat(filepath.Join(m.Dir, filepath.FromSlash(sub))); err != nil || !info.IsDir() {
+			return lock.Asset{}, &Error{p.Name, p.Source, fmt.Errorf("module %s@%s has no package %s", m.Path, m.Version, pkg), "correct field dep.asset or dep.version"}
+		}
+		return lock.Asset{Module: m.Path + "@" + m.Version, Sum: m.Sum}, nil
+	}
+	return lock.Asset{}, &Error{p.Name, p.Source, fmt.Errorf("no module has the package: %w", errs[len(errs)-1]), "correct field dep.asset or dep.version; GOPROXY says where modules are looked for"}
+}
+
+// goInstall builds the package of a module that is the locked one.
+func (s Store) goInstall(ctx context.Context, p pinned, tmp string, u *archive.Unpacker, tell func(Progress)) error {
+	fail := func(err error, fix string) error { return &Error{p.Name, p.Source, err, fix} }
+	tell(Progress{Phase: PhaseDownloading})
+	m, err := s.downloadModule(ctx, p, tmp, p.asset.Module)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fail(err, "GOPROXY says where modules are looked for")
+	}
+	if m.Sum != p.asset.Sum || m.Path+"@"+m.Version != p.asset.Module {
+		return fail(fmt.Errorf("module %s@%s has the sum %s: want %s, as locked", m.Path, m.Version, m.Sum, p.asset.Sum), "do not use it: a version that has changed is another module")
+	}
+	tell(Progress{Phase: PhaseBuilding})
+	bin := filepath.Join(tmp, "gobin")
+	pkg := p.expand(p.Asset) + "@" + m.Version
+	if _, err := s.goCommand(ctx, p, tmp, []string{"GOBIN=" + bin, "GOOS=" + p.goos, "GOARCH=" + p.goarch}, "install", pkg); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fail(fmt.Errorf("go install %s: %w", pkg, err), "correct field dep.asset or dep.version")
+	}
+	defer os.RemoveAll(bin)
+	built, err := os.ReadDir(bin)
+	if err != nil || len(built) != 1 {
+		return fail(fmt.Errorf("go install %s made no binary", pkg), "name a package main in field dep.asset")
+	}
+	f, err := os.Open(filepath.Join(bin, built[0].Name()))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return u.Single(ctx, f, built[0].Name())
+}
