@@ -126,5 +126,8 @@ func (w Workspace) ProxyEnv(ctx context.Context, dir string) ([]string, error) {
 		"GOFLAGS=-mod=mod",
 		"GOPROXY=file://"+filepath.ToSlash(dir)+","+strings.TrimSpace(string(out)),
 		"GONOSUMDB="+own, "GONOPROXY=none", "GOPRIVATE=",
+		// The go command indexes what a version has once and for all, and our
+		// versions change.
+		"GODEBUG=goindex=0",
 	), nil
 }
