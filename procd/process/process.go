@@ -10,6 +10,7 @@ import (
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
 	"core.internal/shared/process/runner"
+	"core.internal/shared/spec"
 	"core.internal/shared/supervisor"
 )
 
