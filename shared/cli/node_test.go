@@ -283,6 +283,24 @@ func TestDown(t *testing.T) {
 	n.expect(0, "down", "[1/1] bus         stopped   2.0ms", "node local is down in")
 }
 
+// What a launcher that is gone has started does not end by being asked for.
+func TestDownWithoutALauncher(t *testing.T) {
+	n := startNode(t)
+	root := t.TempDir()
+	layout := config.Layout{Dir: filepath.Join(root, string(testbus.Node))}
+	if err := os.MkdirAll(layout.Run(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := config.WriteNodeFile(layout, config.NodeFile{Version: config.NodeFileVersion, PID: 1, BusURL: n.bus.URL()}); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs buffer
+	code := ExitCode(Exec(t.Context(), []string{"down", "--root", root, "--bus.seed-file", n.bus.Seed(events.Operator)}, nil, nil, &out, &errs, testApp()))
+	if code != ExitFailed || !strings.Contains(errs.String(), "is gone, and what it started runs on\nfix: `launcher up` takes it over; then `launcher down`") {
+		t.Errorf("status %d\n%s", code, errs.String())
+	}
+}
+
 // A damaged credential is not taken for a node that does not answer.
 func TestDamagedCredential(t *testing.T) {
 	n := startNode(t)
