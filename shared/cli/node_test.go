@@ -294,7 +294,7 @@ func TestDownWithoutALauncher(t *testing.T) {
 	if err := config.WriteNodeFile(layout, config.NodeFile{Version: config.NodeFileVersion, PID: 1, BusURL: n.bus.URL()}); err != nil {
 		t.Fatal(err)
 	}
-	var out, errs buffer
+	var out, errs testproc.Buffer
 	code := ExitCode(Exec(t.Context(), []string{"down", "--root", root, "--bus.seed-file", n.bus.Seed(events.Operator)}, nil, nil, &out, &errs, testApp()))
 	if code != ExitFailed || !strings.Contains(errs.String(), "is gone, and what it started runs on\nfix: `launcher up` takes it over; then `launcher down`") {
 		t.Errorf("status %d\n%s", code, errs.String())
