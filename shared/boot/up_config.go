@@ -40,28 +40,26 @@ func (n *Node) upConfig(ctx context.Context) error {
 	}
 	// Keys are written through to the disk: other things are done meanwhile.
 	var minting errgroup.Group
-	n.mint(&minting, append(events.Daemons(), events.Launcher, events.Operator))
+	for _, s := range append(events.Daemons(), events.Launcher, events.Operator) {
+		minting.Go(func() error { return bus.Mint(n.layout.Keys(), s) })
+	}
 	minting.Go(func() error {
 		_, err := n.token()
 		return err
 	})
-	if err := errors.Join(n.prepare(ctx, &minting), n.unminted(minting.Wait())); err != nil {
+	if err := errors.Join(n.prepare(ctx), n.unminted(minting.Wait())); err != nil {
 		return err
 	}
 	return n.startSupervisor(ctx)
 }
 
-// prepare loads the specs, and has what they need built and minted.
-func (n *Node) prepare(ctx context.Context, minting *errgroup.Group) error {
+// prepare loads the specs, and has what they need built. Their credentials are
+// procd's affair.
+func (n *Node) prepare(ctx context.Context) error {
 	var err error
 	if n.specs, err = n.loadSpecs(); err != nil {
 		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate` checks them all"}
 	}
-	services := make([]events.Source, len(n.specs))
-	for i, s := range n.specs {
-		services[i] = events.Source(s.ID)
-	}
-	n.mint(minting, services)
 	return n.ensureBinaries(ctx)
 }
 
@@ -93,13 +91,6 @@ func (n *Node) loadSpecs() ([]spec.Located, error) {
 		return nil, err
 	}
 	return specs, spec.Check(specs)
-}
-
-// mint makes the credentials of sources that have none, beside each other.
-func (n *Node) mint(g *errgroup.Group, sources []events.Source) {
-	for _, s := range sources {
-		g.Go(func() error { return bus.Mint(n.layout.Keys(), s) })
-	}
 }
 
 // token returns the console's login token, made on the first call.

@@ -31,6 +31,13 @@ func PublicFile(dir string, s events.Source) string {
 	return filepath.Join(dir, string(s)+publicExt)
 }
 
+// PublicFileOf returns whose public key a file has by its name; false where it is
+// no such file.
+func PublicFileOf(file string) (events.Source, bool) {
+	name, ok := strings.CutSuffix(filepath.Base(file), publicExt)
+	return events.Source(name), ok && events.CheckToken(name) == nil
+}
+
 // Mint makes sure that a source has a key pair in dir: its seed, which only the
 // owner may read, and its public key, by which the bus knows it. An existing
 // seed is kept, also where several processes mint at once; one that cannot be used

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -59,30 +58,36 @@ func (s *Server) welcome(ctx context.Context, js jetstream.JetStream) error {
 // watch follows the key directory: who lost its key loses its connections.
 func (s *Server) watch(ctx context.Context, nsd *natsd.Server, w *fsnotify.Watcher) error {
 	known := s.gate.load()
+	look := func(source events.Source) {
+		now, err := bus.Public(s.config.Keys, source)
+		if before, had := known[source]; had && now != before {
+			s.disconnect(nsd, source, before)
+		}
+		if delete(known, source); err == nil {
+			known[source] = now
+		}
+	}
 	for {
 		select {
 		case e, ok := <-w.Events:
 			if !ok {
 				return errors.New("bus: the key directory is not watched any more")
 			}
-			if filepath.Ext(e.Name) != ".pub" {
-				continue
+			if source, ok := bus.PublicFileOf(e.Name); ok {
+				look(source)
 			}
+			continue
 		case err, ok := <-w.Errors:
 			if !ok {
 				return errors.New("bus: the key directory is not watched any more")
 			}
 			s.config.Log.Warn("watching the key directory", "error", err)
+			for source := range known { // something was missed
+				look(source)
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		keys := s.gate.load()
-		for source, key := range known {
-			if keys[source] != key {
-				s.disconnect(nsd, source, key)
-			}
-		}
-		known = keys
 	}
 }
 
