@@ -56,6 +56,6 @@ function __PROGRAM_complete
 	$words[1] __complete -- $words[2..-1] 2>/dev/null
 end
 complete -c PROGRAM -f -a '(__PROGRAM_complete)'
-complete -c PROGRAM -n '__fish_seen_subcommand_from validate' -F
+complete -c PROGRAM -n '__fish_seen_subcommand_from validate import' -F
 `,
 }

@@ -14,7 +14,7 @@ func tree() *command {
 			upCommand(), downCommand(), statusCommand(), eventsCommand(), logsCommand(),
 			verbCommand(ui.ActionEnable), verbCommand(ui.ActionDisable),
 			verbCommand(ui.ActionStart), verbCommand(ui.ActionStop), verbCommand(ui.ActionRestart),
-			pipelineCommand(), configCommand(), specCommand(), depCommand(),
+			pipelineCommand(), configCommand(), specCommand(), depCommand(), importCommand(),
 			versionCommand(), completionCommand(), helpCommand(), candidatesCommand(),
 		},
 	}
