@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -211,8 +212,7 @@ func (c *call) printImported(told importedJSON) error {
 		{Title: "SERVICE"}, {Title: "RUNS", Flex: true, Drop: 1}, {Title: "FILE", Flex: true}, {Title: "CANNOT RUN YET", Flex: true},
 	}}
 	for _, s := range told.Services {
-		words := append([]string{s.Spec.Process.Command}, s.Spec.Process.Args...)
-		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(strings.Join(words, " ")), render.Text(s.File), render.Toned(s.Unsupported, ui.Warn))
+		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(commandLine(s.Spec.Process)), render.Text(s.File), render.Toned(s.Unsupported, ui.Warn))
 	}
 	if err := c.out.Print(t.Lines(c.out)...); err != nil || len(told.Notes) == 0 {
 		return err
@@ -224,6 +224,17 @@ func (c *call) printImported(told importedJSON) error {
 	}
 	_, err := c.out.Write([]byte(b.String()))
 	return err
+}
+
+// commandLine shows where each word ends.
+func commandLine(p spec.Process) string {
+	words := append([]string{p.Command}, p.Args...)
+	for i, w := range words {
+		if w == "" || strings.ContainsAny(w, " \t\n\"'") {
+			words[i] = strconv.Quote(w)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // afterImport tells what is in the way of a boot with the new specs.

@@ -164,9 +164,21 @@ func signal(text string) spec.Signal {
 
 // policy sets when a service is started again.
 func (d *draft) policy(a at, p spec.RestartPolicy) {
-	d.set(a, func(s *spec.Service) {
-		s.Process.RestartPolicy.Policy = p
-		if p == spec.RestartAlways && s.Process.Type == spec.TypeOneshot {
+	if t := d.spec.Process.Type; p == spec.RestartAlways && (t == spec.TypeOneshot || t == spec.TypeCron) {
+		p = spec.RestartOnFailure
+		d.note(a, "what ends when it is done is started again after a failure only", "")
+	}
+	d.set(a, func(s *spec.Service) { s.Process.RestartPolicy.Policy = p })
+}
+
+// cron makes the service one that runs at times.
+func (d *draft) cron(a at, schedule string) bool {
+	if d.spec.Process.RestartPolicy.Policy == spec.RestartAlways {
+		d.note(a, "a job is started again after a failure only, whatever the policy says", "")
+	}
+	return d.set(a, func(s *spec.Service) {
+		s.Process.Type, s.Process.Schedule = spec.TypeCron, schedule
+		if s.Process.RestartPolicy.Policy == spec.RestartAlways {
 			s.Process.RestartPolicy.Policy = spec.RestartOnFailure
 		}
 	})

@@ -340,13 +340,3 @@ func (p *pcProcess) schedule(n node) {
 		}
 	}
 }
-
-// cron makes the service one that runs at times.
-func (d *draft) cron(a at, schedule string) bool {
-	return d.set(a, func(s *spec.Service) {
-		s.Process.Type, s.Process.Schedule = spec.TypeCron, schedule
-		if s.Process.RestartPolicy.Policy == spec.RestartAlways {
-			s.Process.RestartPolicy.Policy = spec.RestartOnFailure
-		}
-	})
-}
