@@ -154,8 +154,14 @@ var composeNotes = map[string][2]string{
 	"mem_reservation": {"memory is not reserved", ""},
 }
 
+// composeNested are the members of a service that are more than one text.
+var composeNested = []string{"command", "entrypoint", "environment", "env_file", "ports", "expose", "depends_on", "healthcheck", "deploy", "ulimits", "profiles"}
+
 func (c *composeService) field(f member) {
 	a := f.at()
+	if _, noted := composeNotes[f.key]; !noted && !strings.HasPrefix(f.key, "x-") && !c.fits(f, composeNested) {
+		return
+	}
 	switch f.key {
 	case "command", "entrypoint":
 	case "environment":
@@ -167,7 +173,7 @@ func (c *composeService) field(f member) {
 			c.port(i)
 		}
 	case "expose":
-		for _, i := range f.items() {
+		for _, i := range c.texts(f.node) {
 			c.addPort(i.at(), i.Value, "")
 		}
 	case "depends_on":
@@ -200,7 +206,10 @@ func (c *composeService) field(f member) {
 		})
 		c.note(a, "the directory was one of the image, and is one of this machine now", "correct process.workingDir")
 	case "profiles":
-		names, _ := f.scalars()
+		var names []string
+		for _, i := range c.texts(f.node) {
+			names = append(names, i.Value)
+		}
 		c.set(a, func(s *spec.Service) { s.Profiles = names })
 	case "oom_score_adj":
 		c.set(a, func(s *spec.Service) { s.Process.OOMScoreAdjust = whole(f.Value) })
@@ -244,7 +253,7 @@ func (c *composeService) restart(a at, text string) {
 
 func (c *composeService) dependsOn(n node) {
 	if n.Kind != yamlMapping {
-		for _, i := range n.items() {
+		for _, i := range c.texts(n) {
 			c.depend(i.at(), i.Value, spec.Started)
 		}
 		return
@@ -253,7 +262,7 @@ func (c *composeService) dependsOn(n node) {
 		a := m.at()
 		a.text = m.key
 		condition := spec.Started
-		for _, f := range m.members() {
+		for _, f := range c.members(m.node) {
 			switch yes, isBool := f.yes(); {
 			case f.key == "condition" && f.Value == "service_healthy":
 				condition = spec.Ready

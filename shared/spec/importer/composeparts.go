@@ -25,7 +25,7 @@ func (c *composeService) port(n node) {
 		return
 	}
 	target, protocol := "", ""
-	for _, f := range n.members() {
+	for _, f := range c.members(n) {
 		switch f.key {
 		case "target":
 			target = f.Value
@@ -93,7 +93,7 @@ func (c *composeService) addPort(a at, text, protocol string) {
 func (c *composeService) healthcheck(n node) {
 	const half = spec.Duration(30e9)
 	p := spec.Probe{Type: spec.HealthExec, Interval: half, Timeout: half}
-	for _, f := range n.members() {
+	for _, f := range c.members(n, "test") {
 		a := f.at()
 		v, isTime := seconds(f.Value)
 		number, isCount := count(f.Value)
@@ -155,17 +155,17 @@ func (c *composeService) test(a at, words []string) []string {
 }
 
 func (c *composeService) deploy(n node) {
-	for _, f := range n.members() {
+	for _, f := range c.members(n, "resources", "restart_policy", "placement", "labels", "update_config", "rollback_config") {
 		switch f.key {
 		case "replicas":
 			c.replicas(f.node)
 		case "resources":
-			for _, kind := range f.members() {
+			for _, kind := range c.members(f.node, "limits", "reservations") {
 				if kind.key != "limits" {
 					c.note(kind.at(), "nothing is reserved for a service", "process.resources.cpuWeight is its share")
 					continue
 				}
-				for _, l := range kind.members() {
+				for _, l := range c.members(kind.node) {
 					switch l.key {
 					case "memory":
 						c.size(l.at(), l.Value, func(r *spec.Resources, v spec.Size) { r.MemoryMax = v })
@@ -179,7 +179,7 @@ func (c *composeService) deploy(n node) {
 				}
 			}
 		case "restart_policy":
-			for _, r := range f.members() {
+			for _, r := range c.members(f.node) {
 				a := r.at()
 				v, ok := seconds(r.Value)
 				switch {
@@ -267,10 +267,17 @@ func (d *draft) limit(a at, name, text string) {
 }
 
 func (c *composeService) ulimits(n node) {
+	if n.Kind != yamlMapping {
+		c.members(n)
+	}
 	for _, f := range n.members() {
 		text := f.Value
 		var soft node
-		for _, m := range f.members() {
+		var object []member
+		if f.Kind != yamlScalar {
+			object = c.members(f.node)
+		}
+		for _, m := range object {
 			switch m.key {
 			case "hard":
 				text = m.Value

@@ -108,7 +108,7 @@ func (p *pcProcess) read(m member, always []pair) error {
 	if err != nil {
 		return err
 	}
-	if dir.Node != nil {
+	if dir.Node != nil && dir.Kind == yamlScalar {
 		p.set(dir.at(), func(s *spec.Service) {
 			s.Process.WorkingDir = absolute(p.b.interpolated(p.draft, dir.at(), dir.Value), p.doc.Dir)
 		})
@@ -137,8 +137,14 @@ func (d *draft) variables(pairs []pair) {
 	}
 }
 
+// pcNested are the members of a process that are more than one text.
+var pcNested = []string{"entrypoint", "environment", "env_file", "dotenv", "depends_on", "readiness_probe", "liveness_probe", "availability", "shutdown", "schedule"}
+
 func (p *pcProcess) field(f member) {
 	a := f.at()
+	if !p.fits(f, pcNested) {
+		return
+	}
 	switch f.key {
 	case "command", "working_dir":
 	case "entrypoint":
@@ -199,7 +205,11 @@ func (d *draft) unknown(a at) { d.note(a, "not carried over: specs have nothing 
 func (d *draft) envFiles(n node, dir string) {
 	for _, i := range n.items() {
 		path, missing := i.Value, ""
-		for _, m := range i.members() {
+		var object []member
+		if i.Kind != yamlScalar {
+			object = d.members(i)
+		}
+		for _, m := range object {
 			switch m.key {
 			case "path":
 				path = m.Value
@@ -210,6 +220,10 @@ func (d *draft) envFiles(n node, dir string) {
 			default:
 				d.unknown(m.at())
 			}
+		}
+		if path == "" {
+			d.note(i.at(), "no path of a file", "")
+			continue
 		}
 		d.set(i.at(), func(s *spec.Service) {
 			s.Process.EnvFile = append(s.Process.EnvFile, missing+absolute(d.b.interpolated(d, i.at(), path), dir))
@@ -231,7 +245,7 @@ func (d *draft) replicas(n node) {
 
 func (p *pcProcess) dependsOn(n node) {
 	if n.Kind != yamlMapping {
-		for _, i := range n.items() {
+		for _, i := range p.texts(n) {
 			p.depend(i.at(), i.Value, spec.Started)
 		}
 		return
@@ -240,7 +254,7 @@ func (p *pcProcess) dependsOn(n node) {
 		condition := spec.Started
 		a := m.at()
 		a.text = m.key
-		for _, f := range m.members() {
+		for _, f := range p.members(m.node) {
 			switch {
 			case f.key != "condition":
 				p.unknown(f.at())
@@ -265,7 +279,7 @@ func (p *pcProcess) dependsOn(n node) {
 }
 
 func (p *pcProcess) availability(n node) {
-	for _, f := range n.members() {
+	for _, f := range p.members(n) {
 		a := f.at()
 		switch f.key {
 		case "restart":
@@ -305,7 +319,7 @@ func (d *draft) maxRestarts(a at, text string) {
 }
 
 func (p *pcProcess) shutdown(n node) {
-	for _, f := range n.members() {
+	for _, f := range p.members(n) {
 		a := f.at()
 		switch f.key {
 		case "signal":
@@ -324,7 +338,7 @@ func (p *pcProcess) shutdown(n node) {
 }
 
 func (p *pcProcess) schedule(n node) {
-	for _, f := range n.members() {
+	for _, f := range p.members(n) {
 		a := f.at()
 		switch f.key {
 		case "cron", "interval":
@@ -332,7 +346,9 @@ func (p *pcProcess) schedule(n node) {
 			if f.key == "interval" {
 				text = "@every " + text
 			}
-			p.cron(a, text)
+			if !p.cron(a, text) {
+				p.idle(a)
+			}
 		case "timezone":
 			p.after(a, func(s *spec.Service) { s.Process.Timezone = f.Value })
 		default:

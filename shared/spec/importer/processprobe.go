@@ -17,7 +17,7 @@ func (p *pcProcess) probe(n node, do func(*spec.Service, *spec.Probe)) {
 	each := func(m member, do func(*spec.Probe)) {
 		changes = append(changes, change{p.draft, m.at(), func(*spec.Service) { do(&c) }})
 	}
-	for _, f := range n.members() {
+	for _, f := range p.members(n, "http_get", "exec") {
 		a := f.at()
 		v, ok := seconds(f.Value)
 		number, whole := count(f.Value)
@@ -59,7 +59,7 @@ func (p *pcProcess) probe(n node, do func(*spec.Service, *spec.Probe)) {
 func (p *pcProcess) httpGet(n node, c *spec.Probe) {
 	u := url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/"}
 	host, port := "127.0.0.1", ""
-	for _, f := range n.members() {
+	for _, f := range p.members(n) {
 		switch f.key {
 		case "host":
 			host = f.Value
@@ -88,7 +88,7 @@ func (p *pcProcess) httpGet(n node, c *spec.Probe) {
 }
 
 func (p *pcProcess) exec(n node, c *spec.Probe) {
-	for _, f := range n.members() {
+	for _, f := range p.members(n) {
 		switch f.key {
 		case "command":
 			l := readShell(strings.ReplaceAll(f.Value, "$$", "$"), p.shell, nil)

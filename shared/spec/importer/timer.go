@@ -36,7 +36,16 @@ func (b *batch) timers() {
 		for _, k := range s.keys {
 			done = d.timer(k, done) || done
 		}
+		if !done {
+			d.idle(s.at)
+		}
 	}
+}
+
+// idle keeps a job without a schedule from running with the node.
+func (d *draft) idle(a at) {
+	d.set(a, func(s *spec.Service) { s.Profiles = nil })
+	d.note(a, "no schedule was carried over: the service is not enabled, so that it does not run at once", "set process.schedule and profiles")
 }
 
 // timer reads one line of [Timer], and reports whether it is the schedule.

@@ -3,6 +3,7 @@ package importer
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -170,6 +171,32 @@ func (n node) members() []member {
 	}
 	walk(n, 0)
 	return list
+}
+
+// members lists the entries of a mapping that are texts, and those that nested
+// names. Whatever else is there is noted.
+func (d *draft) members(n node, nested ...string) []member {
+	if n.Kind != yamlMapping {
+		if !n.null() {
+			d.note(n.at(), "no mapping", "")
+		}
+		return nil
+	}
+	return slices.DeleteFunc(n.members(), func(m member) bool { return !d.fits(m, nested) })
+}
+
+// fits reports whether a member is a text or one of nested; if not it is noted.
+func (d *draft) fits(m member, nested []string) bool {
+	ok := m.Kind == yamlScalar || slices.Contains(nested, m.key)
+	if !ok {
+		d.note(m.at(), "not carried over: not one text, or nothing that specs have", "")
+	}
+	return ok
+}
+
+// texts lists the elements of a list that are texts; the others are noted.
+func (d *draft) texts(n node) []node {
+	return slices.DeleteFunc(n.items(), func(i node) bool { return !d.fits(member{node: i}, nil) })
 }
 
 func join(path, name string) string {
