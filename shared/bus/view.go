@@ -20,6 +20,7 @@ type View struct {
 
 	mu       sync.Mutex
 	state    state.State            // guarded by mu
+	newer    *fold                  // has a newer one, nil where it is the newest; guarded by mu
 	live     bool                   // the state has caught up with the log; guarded by mu
 	watchers map[chan struct{}]bool // guarded by mu
 }
@@ -63,7 +64,7 @@ func (f *fold) apply(r events.Record) error {
 	defer f.mu.Unlock()
 	f.builder.Apply(r)
 	if f.live {
-		f.v.show(f.builder.State())
+		f.v.news(f)
 	}
 	return nil
 }
@@ -92,6 +93,9 @@ func (f *fold) reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stop()
+	if f.live {
+		f.v.keep(f.builder.State())
+	}
 	f.builder = state.NewBuilder(state.New(f.v.node))
 	// Before anything was shown there is nothing to go on showing.
 	f.lost = f.lost || f.v.unsettle()
@@ -112,13 +116,31 @@ func (f *fold) stop() {
 	}
 }
 
+// take hands the view the state that it has not got yet, and returns what the view
+// is to show. A state is made when somebody looks: one for each fact would be a
+// copy of all services for each.
+func (f *fold) take() state.State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live {
+		f.v.keep(f.builder.State())
+	}
+	f.v.mu.Lock()
+	defer f.v.mu.Unlock()
+	return f.v.state
+}
+
 // State returns the state as it was last known. While a view catches up with the
 // log, and for half a second after the log was lost, it stays what it was before;
 // see [View.Live].
 func (v *View) State() state.State {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.state
+	s, newer := v.state, v.newer
+	v.mu.Unlock()
+	if newer == nil {
+		return s
+	}
+	return newer.take()
 }
 
 // Live reports whether the state has caught up with the log.
@@ -160,24 +182,42 @@ func (v *View) Wait(ctx context.Context, ok func(state.State) bool) (state.State
 	defer cancel()
 	changed := v.Watch(watch)
 	for {
-		v.mu.Lock()
-		s, live := v.state, v.live
-		v.mu.Unlock()
+		began := time.Now()
+		live, s := v.Live(), v.State()
 		if live && ok(s) {
 			return s, nil
 		}
+		// Where looking takes long, as with a thousand services that come up, several
+		// changes are looked at together.
+		pause := min(4*time.Since(began), 50*time.Millisecond)
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return s, fmt.Errorf("wait for a state of node %s: %w", v.node, context.Cause(ctx))
 		}
+		if pause > time.Millisecond {
+			_ = sleep(ctx, pause) // what ctx says is seen above
+		}
 	}
 }
 
 func (v *View) show(s state.State) {
+	v.keep(s)
+	v.news(nil)
+}
+
+// keep makes s the newest state.
+func (v *View) keep(s state.State) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.state, v.live = s, true
+	v.state, v.newer = s, nil
+}
+
+// news tells everybody who watches that there is a new state, which a fold has.
+func (v *View) news(newer *fold) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.newer, v.live = newer, true
 	for ch := range v.watchers {
 		select {
 		case ch <- struct{}{}:
