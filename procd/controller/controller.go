@@ -83,7 +83,7 @@ func (c *controller) run(ctx context.Context) error {
 	g.Go(func() error { return c.view.Run(ctx) })
 	g.Go(func() error {
 		if broken == nil {
-			g.Go(func() error { c.mint(specs); return nil })
+			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
 		}
 		prior, err := c.prior(ctx)
 		if err != nil {
@@ -95,7 +95,7 @@ func (c *controller) run(ctx context.Context) error {
 		}
 		if broken != nil {
 			specs = c.last(specs, prior)
-			g.Go(func() error { c.mint(specs); return nil })
+			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
 		}
 		c.judge(broken, prior)
 		c.sup = c.supervisor(processes, prior, resume)
@@ -111,22 +111,6 @@ func (c *controller) run(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// mint makes the credentials of services ahead of their start, several at once:
-// each is written through to the disk.
-func (c *controller) mint(specs []spec.Located) {
-	var g errgroup.Group
-	g.SetLimit(8)
-	for _, s := range specs {
-		g.Go(func() error {
-			if err := bus.Mint(c.Layout.Keys(), events.Source(s.ID)); err != nil {
-				c.Log.Error("a credential cannot be used", "service", s.ID, "error", err) // its start says so too
-			}
-			return nil
-		})
-	}
-	g.Wait() // none fails
 }
 
 // last returns the specs to go on with where those found are wrong: a service

@@ -3,7 +3,11 @@ package process
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/daemon"
@@ -18,6 +22,8 @@ import (
 type Processes struct {
 	Runner   *runner.Runner
 	Services *supervisor.Services
+
+	minting singleflight.Group
 }
 
 // New wires the runner and the builder of a node's services. busURL is where
@@ -40,10 +46,34 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 
 // Build is [supervisor.Services.Build] of a service that has its credential.
 func (p *Processes) Build(ctx context.Context, s spec.Located, i supervisor.Instance) (supervisor.Built, error) {
-	if err := bus.Mint(p.Services.Layout.Keys(), events.Source(s.ID)); err != nil {
+	if err := p.mint(s.ID); err != nil {
 		return supervisor.Built{}, err
 	}
 	return p.Services.Build(ctx, s, i)
+}
+
+// mint makes a service's credential if it has none; once where several ask.
+func (p *Processes) mint(id spec.ServiceID) error {
+	_, err, _ := p.minting.Do(string(id), func() (any, error) {
+		return nil, bus.Mint(p.Services.Layout.Keys(), events.Source(id))
+	})
+	return err
+}
+
+// Mint makes the credentials of services ahead of their start, several at once:
+// each is written through to the disk. What is wrong with one its start says too.
+func (p *Processes) Mint(specs []spec.Located, log *slog.Logger) {
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, s := range specs {
+		g.Go(func() error {
+			if err := p.mint(s.ID); err != nil {
+				log.Error("a credential cannot be used", "service", s.ID, "error", err)
+			}
+			return nil
+		})
+	}
+	g.Wait() // none fails
 }
 
 // Run hands on what services write, until ctx ends.
