@@ -14,6 +14,16 @@ import (
 	"core.internal/shared/supervisor"
 )
 
+// Wrapper is the argument with which procd starts itself to become a service
+// that has a umask, limits, a priority or an OOM score of its own.
+const Wrapper = "become"
+
+// Wrap becomes that service, or exits.
+func Wrap() {
+	fmt.Fprintf(os.Stderr, "procd %s: %v\n", Wrapper, runner.Wrap())
+	os.Exit(1)
+}
+
 // Processes is what a supervisor needs to run services.
 type Processes struct {
 	Runner   *runner.Runner
@@ -26,7 +36,7 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 	store := dep.Store{Bin: d.Layout.Bin(), Workspace: workspace}
 	return &Processes{
 		Runner: runner.New(runner.Options{
-			Dir: d.Layout.Run(), Log: d.Log,
+			Dir: d.Layout.Run(), Log: d.Log, Wrapper: []string{Wrapper},
 			Sink: func(id, stream string, l events.LogLine) {
 				d.Bus.PublishLine(d.Config.Name, events.Entity(id), stream, l)
 			},

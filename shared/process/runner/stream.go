@@ -28,6 +28,7 @@ type stream struct {
 	p    *proc
 	name string
 	log  *logfile
+	mark *marker // of a hook; guarded by mu
 
 	mu    sync.Mutex
 	fd    int         // guarded by mu; -1 when closed
@@ -44,6 +45,9 @@ func (p *proc) openStream(name string, log *logfile) (*stream, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	s := &stream{p: p, name: name, fd: fd, log: log}
+	if p.rec.Hook != "" {
+		s.mark = &marker{prefix: []byte(p.rec.Hook + ": "), bol: true}
+	}
 	s.cut = cutter{tail: &p.tail, rate: p.r.o.LineRate}
 	if p.r.o.Sink != nil {
 		s.cut.send = s.send
@@ -53,7 +57,7 @@ func (p *proc) openStream(name string, log *logfile) (*stream, error) {
 
 func (s *stream) send(l events.LogLine) bool {
 	select {
-	case s.p.r.lines <- line{s.p.rec.ID, s.name, l}:
+	case s.p.r.lines <- line{s.p.rec.service(), s.name, l}:
 		return true
 	default:
 		return false
@@ -111,6 +115,9 @@ func (s *stream) ready() {
 // move takes up to len(buf) bytes.
 func (s *stream) move(buf []byte) (int, error) {
 	now := s.p.r.o.Now()
+	if s.mark != nil {
+		return s.moveMarked(buf, now)
+	}
 	n, err := s.log.take(s.fd, buf, now)
 	if err == nil {
 		s.cut.feed(buf[:n], now)
@@ -177,6 +184,9 @@ func (s *stream) close() {
 	if s.due != nil {
 		s.due.Stop()
 		s.due = nil
+	}
+	if s.mark != nil && !s.mark.bol {
+		s.log.add([]byte{'\n'}, s.p.r.o.Now())
 	}
 	s.p.r.poll.remove(s.token, s.fd)
 	unix.Close(s.fd)
