@@ -61,6 +61,9 @@ func full(err error) bool {
 
 func (l *logfile) open() error {
 	flags := os.O_RDWR | os.O_CREATE
+	if l.owner != nil {
+		flags |= unix.O_NOFOLLOW // whoever owns it must not choose another
+	}
 	f, err := os.OpenFile(l.path, flags, 0o640)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(filepath.Dir(l.path), 0o755); err == nil {
