@@ -79,10 +79,14 @@ func newRig(t *testing.T, specs map[string]string) *rig {
 		if !strings.Contains(more, `"profiles"`) {
 			more += `,"profiles":["default"]`
 		}
+		reload := `,"reloadSignal":"SIGWINCH"` // which it does not notice
+		if id == "beta" {
+			reload = ""
+		}
 		text := fmt.Sprintf(`{"id":%q,
-			"process":{"command":%q,"env":{"%s":"service","LISTEN":"127.0.0.1:{ports.primary}"}},
+			"process":{"command":%q,"env":{"%s":"service","LISTEN":"127.0.0.1:{ports.primary}"}%s},
 			"ports":{"primary":{"port":0,"protocol":"http"}},
-			"health":{"type":"http","interval":"100ms"}%s}`, id, testproc.Self(t), testproc.Variable, more)
+			"health":{"type":"http","interval":"100ms"}%s}`, id, testproc.Self(t), testproc.Variable, reload, more)
 		if err := os.WriteFile(filepath.Join(dir, id+".json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
