@@ -31,6 +31,9 @@ func TestCommands(t *testing.T) {
 		t.Errorf("spare is %s and %s", spare.State, spare.Want())
 	}
 	pid := s.Services["beta"].PID
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Services["alpha"].PID)); !strings.Contains(string(text), "\nUmask:\t0027\n") {
+		t.Errorf("alpha has another umask: %v\n%s", err, text)
+	}
 
 	want(t, r.ask("beta", events.RestartService{}), state.OutcomeCompleted, "")
 	if s := r.view.State().Services["beta"]; s.PID == pid || s.PID == 0 || s.Restarts != 1 {

@@ -217,3 +217,23 @@ func TestEnsureRace(t *testing.T) {
 		t.Errorf("written outside: %v", got)
 	}
 }
+
+// Services that are prepared beside each other do not get in each other's way.
+func TestEnsureTogether(t *testing.T) {
+	for range 20 {
+		b := builder(t)
+		errs := make(chan error, 8)
+		for i := range cap(errs) {
+			s := located(t, fmt.Sprintf(`{"id":"s%d","process":{"command":"true","ensure":[{"type":"mkdir","path":"{node.dir}/a/b/c"}]}}`, i), nil)
+			go func() {
+				_, err := b.Build(t.Context(), s, supervisor.Instance{Name: "i"})
+				errs <- err
+			}()
+		}
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

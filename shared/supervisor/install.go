@@ -61,6 +61,11 @@ func (p *preparer) mkdirs(at place, rel string) error {
 		}
 	}
 	err = at.root.Mkdir(rel, 0o700)
+	if errors.Is(err, fs.ErrExist) { // another service was first
+		if info, statErr := at.root.Stat(rel); statErr == nil && info.IsDir() {
+			return nil
+		}
+	}
 	if err == nil && p.as != nil {
 		err = at.root.Lchown(rel, int(p.as.UID), int(p.as.GID))
 	}
