@@ -14,19 +14,48 @@ import (
 // supervisor that is killed takes the hook with it, and its last words.
 type marker struct {
 	prefix []byte
-	bol    bool // the next byte begins a line
+	begun  []byte // a line without its end: two streams may share a file
+	bol    bool   // the next byte begins a line
 }
 
+// lines takes bytes and returns the lines that they complete, with the name before
+// each.
 func (m *marker) lines(b []byte) []byte {
-	out := make([]byte, 0, len(b)+len(m.prefix)*(1+bytes.Count(b, []byte{'\n'})))
+	var out []byte
 	for line := range bytes.Lines(b) {
 		if m.bol {
-			out = append(out, m.prefix...)
+			m.begun = append(m.begun, m.prefix...)
 		}
-		out = append(out, line...)
+		m.begun = append(m.begun, line...)
 		m.bol = line[len(line)-1] == '\n'
+		if m.bol || len(m.begun) > maxLine {
+			out = append(out, m.begun...)
+			m.begun = m.begun[:0]
+		}
 	}
 	return out
+}
+
+// end returns what has begun, with an end to it.
+func (m *marker) end() []byte {
+	if m.bol {
+		return nil
+	}
+	out := append(m.begun, '\n')
+	m.begun, m.bol = nil, true
+	return out
+}
+
+// endMark brings the last line of a hook to the log.
+func (s *stream) endMark() {
+	if s.mark == nil {
+		return
+	}
+	now := s.p.r.o.Now()
+	if out := s.mark.end(); len(out) > 0 {
+		s.log.add(out, now)
+		s.cut.feed(out, now)
+	}
 }
 
 // moveMarked is move for a hook.
@@ -43,9 +72,10 @@ func (s *stream) moveMarked(buf []byte, now time.Time) (int, error) {
 	case n == 0:
 		return 0, io.EOF
 	}
-	out := s.mark.lines(buf[:n])
-	s.log.add(out, now)
-	s.cut.feed(out, now)
+	if out := s.mark.lines(buf[:n]); len(out) > 0 {
+		s.log.add(out, now)
+		s.cut.feed(out, now)
+	}
 	return n, nil
 }
 

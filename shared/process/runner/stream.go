@@ -96,6 +96,7 @@ func (s *stream) ready() {
 			continue
 		case errEmpty:
 		case io.EOF: // nobody can write any more
+			s.endMark()
 			s.cut.end(r.o.Now())
 			s.close()
 			return
@@ -167,6 +168,7 @@ func (s *stream) drain() {
 			waiting -= n
 		}
 	}
+	s.endMark()
 	s.cut.end(s.p.r.o.Now())
 }
 
@@ -184,9 +186,6 @@ func (s *stream) close() {
 	if s.due != nil {
 		s.due.Stop()
 		s.due = nil
-	}
-	if s.mark != nil && !s.mark.bol {
-		s.log.add([]byte{'\n'}, s.p.r.o.Now())
 	}
 	s.p.r.poll.remove(s.token, s.fd)
 	unix.Close(s.fd)
