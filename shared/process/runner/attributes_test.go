@@ -146,21 +146,23 @@ func TestAttributesThatFail(t *testing.T) {
 func TestForksForEver(t *testing.T) {
 	needRoot(t)
 	b := start(t, nil)
-	account := &process.Account{UID: 61234, GID: 61234}
+	// A user of this run: zombies count until somebody reaps them.
+	uid := 61000 + (os.Getpid()+int(instances.Add(1)))%4000
+	account := &process.Account{UID: uint32(uid), GID: 61000}
 	c := b.script("bomb", "trap '' TERM; sleep 1000 & (while :; do sleep 1000 & done) & echo go; wait", process.Attributes{
 		Account: account, Limits: &spec.Limits{Processes: new(spec.Limit(40))},
 	})
 	c.StopTimeout = 50 * time.Millisecond
 	p := b.start(c)
 	b.line("bomb", Stdout, "go")
-	eventually(t, "it has what it may have", func() bool { return processesOf(t, 61234) >= 38 })
-	if n := processesOf(t, 61234); n > 41 {
+	eventually(t, "it has what it may have", func() bool { return processesOf(t, uid) >= 38 })
+	if n := processesOf(t, uid); n > 41 {
 		t.Errorf("%d processes", n)
 	}
 	if err := p.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if n := processesOf(t, 61234); n > 0 {
+	if n := processesOf(t, uid); n > 0 {
 		t.Errorf("%d processes are left", n)
 	}
 }
