@@ -2,8 +2,16 @@
 package main
 
 import (
+	"os"
+
 	"core.internal/procd/controller"
+	"core.internal/procd/process"
 	"core.internal/shared/daemon"
 )
 
-func main() { daemon.Main(controller.Definition()) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == process.Wrapper {
+		process.Wrap()
+	}
+	daemon.Main(controller.Definition())
+}

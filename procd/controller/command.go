@@ -25,6 +25,10 @@ func (c *controller) command(ctx context.Context, m bus.Command) error {
 		c.await(m.Entity, verb, m.ID, func() error { return c.drain(ctx) })
 		return nil
 	}
+	if _, ok := m.Body.(events.ReloadService); ok {
+		c.reload(m)
+		return nil
+	}
 	change, err := c.change(m)
 	if err != nil {
 		c.Facts.State(m.Entity, events.CommandRejected{Verb: verb, Reason: err.Error()}, m.ID)
@@ -55,7 +59,7 @@ func (c *controller) change(m bus.Command) (func(*events.ServiceDesired), error)
 	case events.RestartService:
 		change = func(d *events.ServiceDesired) { d.Running, d.Restart = true, m.ID }
 	default:
-		return nil, fmt.Errorf("procd does not know %q: it knows enable, disable, start, stop, restart and drain", m.Type.Verb())
+		return nil, fmt.Errorf("procd does not know %q: it knows enable, disable, start, stop, restart, reload and drain", m.Type.Verb())
 	}
 	if _, ok := c.sup.Service(m.Entity); !ok {
 		return nil, c.unknown(m.Entity)
@@ -69,6 +73,21 @@ func (c *controller) change(m bus.Command) (func(*events.ServiceDesired), error)
 		}
 	}
 	return change, nil
+}
+
+// reload carries out a request that is done with at once.
+func (c *controller) reload(m bus.Command) {
+	verb := m.Type.Verb()
+	if err := c.sup.Reloadable(m.Entity); err != nil {
+		var unknown *supervisor.UnknownError
+		if errors.As(err, &unknown) {
+			err = c.unknown(m.Entity)
+		}
+		c.Facts.State(m.Entity, events.CommandRejected{Verb: verb, Reason: err.Error()}, m.ID)
+		return
+	}
+	c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
+	c.await(m.Entity, verb, m.ID, func() error { return c.sup.Reload(m.Entity) })
 }
 
 func (c *controller) unknown(id events.Entity) error {
@@ -146,6 +165,9 @@ func (c *controller) again(ctx context.Context, o state.Outcome) {
 	c.await(o.Entity, o.Verb, o.Command, func() error {
 		if o.Verb == "drain" {
 			return c.drain(ctx)
+		}
+		if o.Verb == "reload" { // perhaps twice: that is as good as once
+			return c.sup.Reload(o.Entity)
 		}
 		return c.sup.Await(ctx, o.Entity, c.goal(o.Verb, o.Entity, o.Command))
 	})

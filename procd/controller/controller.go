@@ -173,7 +173,7 @@ func (c *controller) stageReached(s state.State) bool {
 
 func (c *controller) supervisor(p *process.Processes, prior state.State, resume bool) *supervisor.Supervisor {
 	return supervisor.New(supervisor.Options{
-		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Build, Log: c.Log,
+		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Build, After: p.Services.After, Log: c.Log,
 		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
 		Want: func(s spec.Located) events.ServiceDesired {

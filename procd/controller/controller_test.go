@@ -31,11 +31,18 @@ func TestCommands(t *testing.T) {
 		t.Errorf("spare is %s and %s", spare.State, spare.Want())
 	}
 	pid := s.Services["beta"].PID
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Services["alpha"].PID)); !strings.Contains(string(text), "\nUmask:\t0027\n") {
+		t.Errorf("alpha has another umask: %v\n%s", err, text)
+	}
 
 	want(t, r.ask("beta", events.RestartService{}), state.OutcomeCompleted, "")
 	if s := r.view.State().Services["beta"]; s.PID == pid || s.PID == 0 || s.Restarts != 1 {
 		t.Errorf("after the restart: pid %d (was %d), %d restarts", s.PID, pid, s.Restarts)
 	}
+	want(t, r.ask("alpha", events.ReloadService{}), state.OutcomeCompleted, "")
+	want(t, r.ask("beta", events.ReloadService{}), state.OutcomeRejected, "the spec of beta has no process.reloadSignal: restart it")
+	want(t, r.ask("spare", events.ReloadService{}), state.OutcomeRejected, "spare does not run: start it")
+	want(t, r.ask("alhpa", events.ReloadService{}), state.OutcomeRejected, `unknown service "alhpa": did you mean "alpha"?`)
 	want(t, r.ask("beta", events.StopService{}), state.OutcomeCompleted, "")
 	if s := r.view.State().Services["beta"]; s.State != state.ServiceStopped || s.Want() != "stopped" {
 		t.Errorf("after the stop: %s, %s", s.State, s.Want())

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"core.internal/procd/controller"
+	"core.internal/procd/process"
 	"core.internal/shared/bus"
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
@@ -29,6 +30,9 @@ import (
 
 // The test binary is also procd, and also a service.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == process.Wrapper {
+		process.Wrap()
+	}
 	testproc.Main(testproc.Programs{
 		"procd":   func([]string) { daemon.Main(controller.Definition()) },
 		"service": func([]string) { service() },
@@ -79,10 +83,15 @@ func newRig(t *testing.T, specs map[string]string) *rig {
 		if !strings.Contains(more, `"profiles"`) {
 			more += `,"profiles":["default"]`
 		}
+		// A signal that it does not notice, and a start through the wrapper.
+		with := `,"reloadSignal":"SIGWINCH","umask":"0027"`
+		if id == "beta" {
+			with = ""
+		}
 		text := fmt.Sprintf(`{"id":%q,
-			"process":{"command":%q,"env":{"%s":"service","LISTEN":"127.0.0.1:{ports.primary}"}},
+			"process":{"command":%q,"env":{"%s":"service","LISTEN":"127.0.0.1:{ports.primary}"}%s},
 			"ports":{"primary":{"port":0,"protocol":"http"}},
-			"health":{"type":"http","interval":"100ms"}%s}`, id, testproc.Self(t), testproc.Variable, more)
+			"health":{"type":"http","interval":"100ms"}%s}`, id, testproc.Self(t), testproc.Variable, with, more)
 		if err := os.WriteFile(filepath.Join(dir, id+".json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,16 @@ import (
 	"core.internal/shared/supervisor"
 )
 
+// Wrapper is the argument with which procd starts itself to become a service
+// that has a umask, limits, a priority or an OOM score of its own.
+const Wrapper = "become"
+
+// Wrap becomes that service, or exits.
+func Wrap() {
+	fmt.Fprintf(os.Stderr, "procd %s: %v\n", Wrapper, runner.Wrap())
+	os.Exit(1)
+}
+
 // Processes is what a supervisor needs to run services.
 type Processes struct {
 	Runner   *runner.Runner
@@ -32,7 +42,7 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 	install := installer{store: dep.ForNode(d.Config, workspace, os.Environ()), state: d.Facts.State, log: d.Log}
 	return &Processes{
 		Runner: runner.New(runner.Options{
-			Dir: d.Layout.Run(), Log: d.Log,
+			Dir: d.Layout.Run(), Log: d.Log, Wrapper: []string{Wrapper},
 			Sink: func(id, stream string, l events.LogLine) {
 				d.Bus.PublishLine(d.Config.Name, events.Entity(id), stream, l)
 			},

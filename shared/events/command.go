@@ -1,12 +1,13 @@
 package events
 
-// Requests. The entity of the first five is a service and their target procd.
+// Requests. The entity of the first six is a service and their target procd.
 type (
 	EnableService  struct{} // wanted now and at every boot
 	DisableService struct{} // wanted neither now nor at boot
 	StartService   struct{} // wanted now, whatever holds at boot
 	StopService    struct{} // not wanted until started, or until the next boot
 	RestartService struct{} // a new instance; a failed service begins anew
+	ReloadService  struct{} // the running instance is to read its configuration again
 
 	// DrainServices asks procd to stop every service in reverse order.
 	DrainServices struct{}
@@ -49,6 +50,7 @@ func (DisableService) EventType() Type   { return "request.disable" }
 func (StartService) EventType() Type     { return "request.start" }
 func (StopService) EventType() Type      { return "request.stop" }
 func (RestartService) EventType() Type   { return "request.restart" }
+func (ReloadService) EventType() Type    { return "request.reload" }
 func (DrainServices) EventType() Type    { return "request.drain" }
 func (ShutdownNode) EventType() Type     { return "request.shutdown" }
 func (RunPipeline) EventType() Type      { return "request.run" }
@@ -63,6 +65,7 @@ func (DisableService) EventVersion() int   { return 1 }
 func (StartService) EventVersion() int     { return 1 }
 func (StopService) EventVersion() int      { return 1 }
 func (RestartService) EventVersion() int   { return 1 }
+func (ReloadService) EventVersion() int    { return 1 }
 func (DrainServices) EventVersion() int    { return 1 }
 func (ShutdownNode) EventVersion() int     { return 1 }
 func (RunPipeline) EventVersion() int      { return 1 }
@@ -80,14 +83,14 @@ func bodies() []Body {
 	return []Body{
 		StageStarting{}, StageReady{}, StageFailed{}, StageStopping{}, StageStopped{},
 		DaemonReady{}, DaemonStopped{}, ProcessReaped{},
-		ServiceRegistered{}, ServiceUnregistered{}, ServiceDesired{}, ServiceWaiting{}, ServiceStarting{},
+		ServiceRegistered{}, ServiceUnregistered{}, ServiceDesired{}, ServiceWaiting{}, ServiceStarting{}, ServicePrepared{},
 		ServiceStarted{}, ServiceHealthy{}, ServiceUnhealthy{}, ServiceStopping{}, ServiceExited{},
 		ServiceBackedOff{}, ServiceExhausted{}, ServiceCompleted{}, ServiceStopped{},
 		RouteOpened{}, RouteClosed{}, RouteRemoved{}, RouteRefused{},
 		RunStarted{}, RunAdvanced{}, RunEnded{}, StepBegan{}, StepCancelling{}, StepEnded{},
 		DepInstalling{}, DepInstalled{}, DepFailed{},
 		ClientRefused{}, SpecsRefused{}, SpecsAccepted{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
-		EnableService{}, DisableService{}, StartService{}, StopService{}, RestartService{},
+		EnableService{}, DisableService{}, StartService{}, StopService{}, RestartService{}, ReloadService{},
 		DrainServices{}, ShutdownNode{}, RunPipeline{}, CancelRun{},
 		CommandAccepted{}, CommandRejected{}, CommandCompleted{}, CommandFailed{},
 	}

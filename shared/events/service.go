@@ -21,6 +21,9 @@ type (
 		// Routes has the hosts and paths that the edge answers for the
 		// service, without upstreams: those are known when it has started.
 		Routes []Route `json:"routes,omitempty"`
+		// Reload is the signal that makes it read its configuration again, as in
+		// "SIGHUP"; empty if there is none.
+		Reload string `json:"reload,omitempty"`
 	}
 	// ServiceUnregistered says that the service's spec is gone.
 	ServiceUnregistered struct{}
@@ -42,6 +45,13 @@ type (
 		Instance string `json:"instance"`
 		Restarts int    `json:"restarts"` // starts after the first since the supervisor's boot
 	}
+	// ServicePrepared says what was made or changed for an instance before it
+	// was started; it is not stated where all was in place.
+	ServicePrepared struct {
+		Instance string `json:"instance"`
+		// Changes are in words, with paths below the node directory, in order.
+		Changes []string `json:"changes"`
+	}
 	// ServiceStarted says that the process runs.
 	ServiceStarted struct {
 		Instance string  `json:"instance"`
@@ -53,6 +63,8 @@ type (
 		Adopted bool `json:"adopted,omitempty"`
 		// Restart is the request that this instance answers.
 		Restart ID `json:"restart,omitempty"`
+		// Unenforced says which resources of its spec nobody enforces, and why.
+		Unenforced string `json:"unenforced,omitempty"`
 	}
 	// ServiceHealthy says that the instance is ready for work: its health
 	// check passed, or it has none and runs.
@@ -133,6 +145,7 @@ func (ServiceUnregistered) EventType() Type { return "service.unregistered" }
 func (ServiceDesired) EventType() Type      { return "service.desired" }
 func (ServiceWaiting) EventType() Type      { return "service.waiting" }
 func (ServiceStarting) EventType() Type     { return "service.starting" }
+func (ServicePrepared) EventType() Type     { return "service.prepared" }
 func (ServiceStarted) EventType() Type      { return "service.started" }
 func (ServiceHealthy) EventType() Type      { return "service.healthy" }
 func (ServiceUnhealthy) EventType() Type    { return "service.unhealthy" }
@@ -148,6 +161,7 @@ func (ServiceUnregistered) EventVersion() int { return 1 }
 func (ServiceDesired) EventVersion() int      { return 1 }
 func (ServiceWaiting) EventVersion() int      { return 1 }
 func (ServiceStarting) EventVersion() int     { return 1 }
+func (ServicePrepared) EventVersion() int     { return 1 }
 func (ServiceStarted) EventVersion() int      { return 1 }
 func (ServiceHealthy) EventVersion() int      { return 1 }
 func (ServiceUnhealthy) EventVersion() int    { return 1 }

@@ -22,6 +22,12 @@ type Command struct {
 	Stdout, Stderr string
 	// Retention is how long rotated log files are kept; for ever if 0.
 	Retention time.Duration
+	// Attributes are of the process and of what it starts.
+	Attributes Attributes
+	// Hook names what is no instance of ID but a command beside one, as in
+	// "preStart[0]". Its lines have the name in front, it runs while no instance
+	// does, and no later supervisor takes it over: Adopt ends it.
+	Hook string
 	// Note is the supervisor's own, such as the ports it gave the instance. It
 	// comes back with an adopted one; see [Recorded].
 	Note string
@@ -67,6 +73,19 @@ type Recorded interface {
 	Note() string   // of its command
 	Digest() string // of its command: sha256, hexadecimal
 	Adopted() bool  // started by an earlier supervisor
+}
+
+// Signaller is a [Process] that can be told something.
+type Signaller interface {
+	// Signal sends a signal to the process itself, not to what it started.
+	Signal(s syscall.Signal) error
+}
+
+// Bounded is a [Process] that may have been asked to be kept within resources.
+type Bounded interface {
+	// Unenforced says which of its command's resources nobody enforces, and why;
+	// empty if there are none.
+	Unenforced() string
 }
 
 // Finder is a [Runner] that also knows what earlier supervisors recorded.

@@ -27,17 +27,25 @@ var laterMembers = map[string]string{
 	"process.ensure[].type symlink": `"process": {"command": "x", "ensure": [{"type": "symlink", "source": "y", "target": "/y"}]}`,
 	"process.ensure[].type download": `"process": {"command": "x", "ensure": [{"type": "download", "url": "http://y/", "target": "/y",
 		"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}`,
-	"process.ensure[].outside": `"process": {"command": "x", "ensure": [{"type": "mkdir", "path": "/y", "outside": true}]}`,
-	"logging.maxSize":          `"process": {"command": "x"}, "logging": {"maxSize": "1M"}`,
-	"logging.maxFiles":         `"process": {"command": "x"}, "logging": {"maxFiles": 1}`,
-	"logging.timestamps":       `"process": {"command": "x"}, "logging": {"timestamps": true}`,
-	"logging.multiline":        `"process": {"command": "x"}, "logging": {"multiline": {"pattern": "y"}}`,
-	"logging.rateLimit":        `"process": {"command": "x"}, "logging": {"rateLimit": {"lines": 1}}`,
-	"health.type grpc":         `"process": {"command": "x"}, "health": {"type": "grpc", "endpoint": "a:1"}`,
-	"health.type bus":          `"process": {"command": "x"}, "health": {"type": "bus"}`,
-	"health.type log":          `"process": {"command": "x"}, "health": {"type": "log", "pattern": "y"}`,
-	"health.liveness":          `"process": {"command": "x"}, "health": {"liveness": {}}`,
-	"health.readiness":         `"process": {"command": "x"}, "health": {"readiness": {"type": "none"}}`,
+	"process.ensure[].extract tar.gz": archive("tar.gz"),
+	"process.ensure[].extract tar.xz": archive("tar.xz"),
+	"process.ensure[].extract zip":    archive("zip"),
+	"process.ensure[].outside":        `"process": {"command": "x", "ensure": [{"type": "mkdir", "path": "/y", "outside": true}]}`,
+	"logging.maxSize":                 `"process": {"command": "x"}, "logging": {"maxSize": "1M"}`,
+	"logging.maxFiles":                `"process": {"command": "x"}, "logging": {"maxFiles": 1}`,
+	"logging.timestamps":              `"process": {"command": "x"}, "logging": {"timestamps": true}`,
+	"logging.multiline":               `"process": {"command": "x"}, "logging": {"multiline": {"pattern": "y"}}`,
+	"logging.rateLimit":               `"process": {"command": "x"}, "logging": {"rateLimit": {"lines": 1}}`,
+	"health.type grpc":                `"process": {"command": "x"}, "health": {"type": "grpc", "endpoint": "a:1"}`,
+	"health.type bus":                 `"process": {"command": "x"}, "health": {"type": "bus"}`,
+	"health.type log":                 `"process": {"command": "x"}, "health": {"type": "log", "pattern": "y"}`,
+	"health.liveness":                 `"process": {"command": "x"}, "health": {"liveness": {}}`,
+	"health.readiness":                `"process": {"command": "x"}, "health": {"readiness": {"type": "none"}}`,
+}
+
+func archive(kind string) string {
+	return `"process": {"command": "x", "ensure": [{"type": "download", "url": "http://y/", "target": "/y", "extract": "` + kind + `",
+		"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}`
 }
 
 func TestNotYet(t *testing.T) {

@@ -81,7 +81,7 @@ func Document(s State) Status {
 	}
 	for _, v := range Sorted(s.Services) {
 		d.Services = append(d.Services, StatusService{
-			v.ID, v.Node, v.Want(), v.State, v.Health, v.PID, v.Restarts, v.Since, list(v.Ports), v.Reason,
+			v.ID, v.Node, v.Want(), v.State, v.Health, v.PID, v.Restarts, v.Since, list(v.Ports), v.Why(),
 		})
 	}
 	for _, r := range s.SortedRuns() {

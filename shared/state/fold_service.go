@@ -45,7 +45,7 @@ func (s Service) fold(e events.Envelope, body events.Body) Service {
 	case events.ServiceStarted:
 		s.State, s.Since, s.Until, s.Reason = ServiceRunning, e.Time, time.Time{}, ""
 		s.Instance, s.PID, s.Restarts, s.Answers = f.Instance, f.PID, f.Restarts, f.Restart
-		s.Ports, s.Routes = f.Ports, f.Routes
+		s.Ports, s.Routes, s.Unenforced = f.Ports, f.Routes, f.Unenforced
 	case events.ServiceHealthy:
 		s.Health, s.HealthyAt, s.Reason = HealthHealthy, e.Time, ""
 	case events.ServiceUnhealthy:
@@ -73,8 +73,16 @@ func (s Service) fold(e events.Envelope, body events.Body) Service {
 func (s Service) down(to ServiceState, since time.Time, reason string) Service {
 	s.State, s.Since, s.Until, s.Reason = to, since, time.Time{}, reason
 	s.Health, s.HealthyAt = HealthUnknown, time.Time{}
-	s.Instance, s.PID, s.Ports, s.Routes = "", 0, nil, nil
+	s.Instance, s.PID, s.Ports, s.Routes, s.Unenforced = "", 0, nil, nil, ""
 	return s
+}
+
+// Why is the reason of its state, or else what is to be known about it.
+func (s Service) Why() string {
+	if s.Reason == "" {
+		return s.Unenforced
+	}
+	return s.Reason
 }
 
 // ExitReason says in words how a process ended.

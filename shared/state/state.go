@@ -109,9 +109,11 @@ type Service struct {
 	Routes     []events.Route           `json:"routes,omitempty"`  // with upstreams, while running
 	Answers    events.ID                `json:"answers,omitempty"` // the restart request its instance answers
 	Until      time.Time                `json:"until,omitzero"`    // end of the backoff
-	LastExit   *events.ServiceExited    `json:"last_exit,omitempty"`
-	Reason     string                   `json:"reason,omitempty"`
-	Seq        uint64                   `json:"seq"` // of its last fact
+	// Unenforced says which resources of its spec nobody enforces on its instance.
+	Unenforced string                `json:"unenforced,omitempty"`
+	LastExit   *events.ServiceExited `json:"last_exit,omitempty"`
+	Reason     string                `json:"reason,omitempty"`
+	Seq        uint64                `json:"seq"` // of its last fact
 }
 
 // RouteState is what the edge does with a service's requests.

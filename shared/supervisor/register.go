@@ -65,6 +65,7 @@ func (s *Supervisor) register(l spec.Located, f found) {
 	s.state(u, events.ServiceRegistered{
 		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,
 		Dependencies: l.DependsOn(), ReplicaOf: string(l.ReplicaOf), Profiles: l.Profiles, Routes: l.PublicRoutes(),
+		Reload: string(l.Process.ReloadSignal),
 	})
 	if known {
 		return
@@ -109,7 +110,7 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 			"service", u.id, "pid", p.PID(), "error", err)
 	}
 	u.proc, u.instance, u.state, u.launched = p, p.Instance(), state.ServiceRunning, true
-	u.restarts, u.answered, u.kept = n.Restarts, n.Request, n.Ports
+	u.restarts, u.answered, u.kept, u.ran = n.Restarts, n.Request, n.Ports, u.spec
 	u.built = Built{Ports: n.Ports, Routes: n.Routes, Check: n.Check}
 	healthy := prior.Instance == u.instance && prior.Health == state.HealthHealthy
 	if healthy {
@@ -118,6 +119,7 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 	s.watch(u, p)
 	s.state(u, events.ServiceStarted{
 		Instance: u.instance, PID: p.PID(), Restarts: u.restarts, Ports: n.Ports, Routes: n.Routes, Adopted: true, Restart: u.answered,
+		Unenforced: unenforced(p),
 	})
 	s.opt.Log.Info("service adopted", "service", u.id, "pid", p.PID())
 	s.check(u, healthy)
@@ -148,10 +150,17 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 			})
 		}
 		u.cause = s.state(u, fact).ID
+		if s.opt.Resume && prior.PID != 0 {
+			s.after(u, prior.Instance, u.spec, prior.Ports, exit)
+		}
 	case !s.opt.Resume && prior.State != state.ServiceIdle && prior.State != state.ServiceStopped:
 		u.state = state.ServiceExited // a new boot begins anew
 	default:
 		u.state = prior.State
+		if x := prior.LastExit; u.state == state.ServiceExited && x != nil && x.PID != 0 {
+			// Nothing was decided since: what followed the end may not be done.
+			s.after(u, x.Instance, u.spec, u.kept, process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown})
+		}
 		if prior.State == state.ServiceFailed || prior.State == state.ServiceCompleted {
 			u.answered = u.desired.Restart
 		}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,10 @@ type Services struct {
 	// what is built or the system's it is asked where Layout.Bin does not have it,
 	// for what is locked before every start; may be nil.
 	Install func(ctx context.Context, s spec.Located) (string, error)
+	// Client downloads what specs ask for; http.DefaultClient if nil. RetryPause
+	// is between the first two attempts; 1 s if 0.
+	Client     *http.Client
+	RetryPause time.Duration
 
 	book ports.Book
 	mu   sync.Mutex
@@ -51,30 +56,31 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 	if err != nil {
 		return Built{}, err
 	}
-	id := string(s.ID)
-	vars := spec.Vars{
-		Bin: bin, ConfigDir: b.Layout.Conf(id), DataDir: b.Layout.Data(id), LogDir: b.Layout.Logs(),
-		Node: b.Node, NodeDir: b.Layout.Dir, Instance: i.Name, Ports: numbers, Env: b.Environ, Secrets: b.secret,
-	}
+	vars := b.vars(s, i, bin, numbers)
 	r, err := s.Resolve(vars)
 	if err != nil {
 		return Built{}, err
 	}
-	if err := b.ensure(r, vars); err != nil {
-		return Built{}, err
-	}
-	path, err := b.executable(r)
+	as, err := accountOf(r, os.Geteuid(), os.Getegid())
 	if err != nil {
 		return Built{}, err
 	}
-	env := b.environ(r, i.Name)
+	changes, err := b.ensure(ctx, r, vars, as)
+	if err != nil {
+		return Built{Prepared: changes}, err
+	}
+	command, err := b.command(r, i.Name, as)
+	if err == nil {
+		command.Path, err = b.lookPath(r, "process.command", r.Process.Command, command.Env)
+	}
+	if err != nil {
+		return Built{Prepared: changes}, err
+	}
+	command.Args = r.Process.Args
 	built := Built{
-		Command: process.Command{
-			Path: path, Args: r.Process.Args, Env: env, Dir: r.Process.WorkingDir,
-			StopSignal: r.Process.StopSignal.Number(), StopTimeout: r.Process.StopTimeout.Or(b.StopTimeout),
-			Stdout: r.Logging.Stdout, Stderr: r.Logging.Stderr, Retention: time.Duration(r.Logging.Retention),
-		},
-		Routes: r.EventRoutes(),
+		Prepared: changes, Command: command,
+		PreStart: b.hooks(r, "preStart", r.Process.PreStart, command.Env),
+		Routes:   r.EventRoutes(),
 		Check: health.Check{
 			Type: r.Health.Type, Endpoint: r.Health.Endpoint, Expected: r.Health.ExpectedStatus, Command: r.Health.Command,
 			Interval: time.Duration(r.Health.Interval), Timeout: time.Duration(r.Health.Timeout),
@@ -82,12 +88,75 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 		},
 	}
 	if r.Health.Type == spec.HealthExec {
-		built.Check.Env, built.Check.Dir = env, r.Process.WorkingDir
+		built.Check.Env, built.Check.Dir = command.Env, r.Process.WorkingDir
 	}
 	for _, p := range r.AllPorts() {
 		built.Ports = append(built.Ports, events.Port{Name: p.Name, Port: p.Port.Port, Protocol: protocol(p.Protocol)})
 	}
 	return built, nil
+}
+
+// vars are what placeholders stand for in an instance.
+func (b *Services) vars(s spec.Located, i Instance, bin string, numbers map[string]int) spec.Vars {
+	id := string(s.ID)
+	return spec.Vars{
+		Bin: bin, ConfigDir: b.Layout.Conf(id), DataDir: b.Layout.Data(id), LogDir: b.Layout.Logs(),
+		Node: b.Node, NodeDir: b.Layout.Dir, Instance: i.Name, Ports: numbers, Env: b.Environ, Secrets: b.secret,
+	}
+}
+
+// command is what an instance and its hooks have in common.
+func (b *Services) command(r spec.Located, instance string, as *account) (process.Command, error) {
+	err := checkLog(r, "logging.stdout", r.Logging.Stdout, as)
+	if err == nil {
+		err = checkLog(r, "logging.stderr", r.Logging.Stderr, as)
+	}
+	if err != nil {
+		return process.Command{}, err
+	}
+	env, err := b.environ(r, instance, as)
+	return process.Command{
+		Env: env, Dir: r.Process.WorkingDir, Attributes: attributes(r, as),
+		StopSignal: r.Process.StopSignal.Number(), StopTimeout: r.Process.StopTimeout.Or(b.StopTimeout),
+		Stdout: r.Logging.Stdout, Stderr: r.Logging.Stderr, Retention: time.Duration(r.Logging.Retention),
+	}, err
+}
+
+// hooks finds the executables of hooks; that one has none is found when it is run.
+func (b *Services) hooks(r spec.Located, list string, from []spec.Hook, env []string) []Hook {
+	var hooks []Hook
+	for i, h := range from {
+		name := fmt.Sprintf("%s[%d]", list, i)
+		path, err := b.lookPath(r, "process."+name+".command[0]", h.Command[0], env)
+		hooks = append(hooks, Hook{
+			Name: name, Path: path, Args: h.Command[1:], Err: err,
+			Timeout: time.Duration(h.Timeout), IgnoreFailure: h.IgnoreFailure,
+		})
+	}
+	return hooks
+}
+
+// After is an [Options.After]: the hooks that follow an instance which had the
+// ports that i keeps.
+func (b *Services) After(ctx context.Context, s spec.Located, i Instance) (process.Command, []Hook, error) {
+	bin, err := b.bin(ctx, s)
+	if err != nil {
+		return process.Command{}, nil, err
+	}
+	numbers := map[string]int{}
+	for _, p := range i.Kept {
+		numbers[p.Name] = p.Port
+	}
+	r, err := s.Resolve(b.vars(s, i, bin, numbers))
+	if err != nil {
+		return process.Command{}, nil, err
+	}
+	as, err := accountOf(r, os.Geteuid(), os.Getegid())
+	if err != nil {
+		return process.Command{}, nil, err
+	}
+	command, err := b.command(r, i.Name, as)
+	return command, b.hooks(r, "postStop", r.Process.PostStop, command.Env), err
 }
 
 func protocol(p string) string {
@@ -153,13 +222,13 @@ func (b *Services) bin(ctx context.Context, s spec.Located) (string, error) {
 	return filepath.Dir(path), nil
 }
 
-// executable finds what is to be run, on the service's own PATH.
-func (b *Services) executable(s spec.Located) (string, error) {
-	command := s.Process.Command
+// lookPath finds the executable that a member of the spec names, on the service's
+// own PATH.
+func (b *Services) lookPath(s spec.Located, field, command string, env []string) (string, error) {
 	candidates := []string{command}
 	if !strings.Contains(command, "/") {
 		candidates = nil
-		for _, dir := range filepath.SplitList(s.Process.Env["PATH"] + string(filepath.ListSeparator) + variable(b.Environ, "PATH")) {
+		for _, dir := range filepath.SplitList(variable(env, "PATH") + string(filepath.ListSeparator) + variable(b.Environ, "PATH")) {
 			if filepath.IsAbs(dir) {
 				candidates = append(candidates, filepath.Join(dir, command))
 			}
@@ -170,51 +239,19 @@ func (b *Services) executable(s spec.Located) (string, error) {
 		switch {
 		case err != nil:
 		case info.IsDir():
-			return "", s.Errorf("process.command", "an executable file", "%s is a directory", path)
+			return "", s.Errorf(field, "an executable file", "%s is a directory", path)
 		case info.Mode()&0o111 == 0:
 			if len(candidates) == 1 {
-				return "", s.Errorf("process.command", "an executable file", "%s is not executable: chmod +x it", path)
+				return "", s.Errorf(field, "an executable file", "%s is not executable: chmod +x it", path)
 			}
 		default:
 			return path, nil
 		}
 	}
 	if strings.Contains(command, "/") {
-		return "", s.Errorf("process.command", "an executable file", "%s does not exist", command)
+		return "", s.Errorf(field, "an executable file", "%s does not exist", command)
 	}
-	return "", s.Errorf("process.command", "an absolute path, or a command on PATH", "%q is not on PATH", command)
-}
-
-// environ is a service's whole environment: what it inherits, what the platform
-// tells it, then what its spec says.
-func (b *Services) environ(s spec.Located, instance string) []string {
-	id := string(s.ID)
-	env := map[string]string{
-		"CORE_BUS_URL":       b.BusURL,
-		"CORE_BUS_SEED_FILE": b.Layout.Seed(events.Source(id)),
-		"CORE_NODE":          string(b.Node),
-		"CORE_SERVICE":       id,
-		"CORE_INSTANCE":      instance,
-		"CORE_DATA_DIR":      b.Layout.Data(id),
-		"CORE_CONFIG_DIR":    b.Layout.Conf(id),
-		"CORE_LOG_DIR":       b.Layout.Logs(),
-	}
-	for _, name := range passed {
-		if v := variable(b.Environ, name); v != "" {
-			env[name] = v
-		}
-	}
-	for name, value := range s.Process.Env {
-		env[name] = value
-	}
-	// The runner finds an instance again by it.
-	env["CORE_INSTANCE"] = instance
-	list := make([]string, 0, len(env))
-	for name, value := range env {
-		list = append(list, name+"="+value)
-	}
-	slices.Sort(list)
-	return list
+	return "", s.Errorf(field, "an absolute path, or a command on PATH", "%q is not on PATH", command)
 }
 
 // variable returns the last value of a variable, "" for none.

@@ -155,7 +155,7 @@ func TestBuildRefuses(t *testing.T) {
 		"no template":      {`{"id":"alpha","process":{"command":"true","ensure":[{"type":"template","template":"t","target":"{shared.config.dir}/x"}]}}`, "no such file", nil},
 		"bad template":     {`{"id":"alpha","process":{"command":"true","ensure":[{"type":"template","template":"t","target":"{shared.config.dir}/x"}]}}`, "/t:2:1: unknown placeholder {ports.primary}", map[string]string{"t": "a\n{ports.primary}\n"}},
 		"through a link":   {`{"id":"alpha","process":{"command":"true","ensure":[{"type":"mkdir","path":"{shared.config.dataDir}/link/x"}]}}`, "escapes", nil},
-		"where a file is":  {`{"id":"alpha","process":{"command":"true","ensure":[{"type":"mkdir","path":"{shared.config.dataDir}/file"}]}}`, "process.ensure[0].path: make directory", nil},
+		"where a file is":  {`{"id":"alpha","process":{"command":"true","ensure":[{"type":"mkdir","path":"{shared.config.dataDir}/file"}]}}`, "/file is no directory: move it away", nil},
 		"template to link": {`{"id":"alpha","process":{"command":"true","ensure":[{"type":"template","template":"t","target":"{shared.config.dataDir}/link/x"}]}}`, "escapes", map[string]string{"t": "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {

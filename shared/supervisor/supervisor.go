@@ -36,6 +36,11 @@ type Built struct {
 	Ports   []events.Port
 	Routes  []events.Route // with upstreams
 	Check   health.Check
+	// Prepared says in words what was made or changed for it, also where Build
+	// fails.
+	Prepared []string
+	// PreStart are run before it, in order.
+	PreStart []Hook
 }
 
 // Build prepares an instance: binaries, directories, ports. An error is final
@@ -50,6 +55,9 @@ type Options struct {
 	Facts  Stater
 	Runner process.Runner
 	Build  Build
+	// After returns the hooks that follow an instance of a spec, with the command
+	// beside which they run; nobody's if nil.
+	After func(ctx context.Context, s spec.Located, i Instance) (process.Command, []Hook, error)
 
 	// Want says what is wanted of a service when it is registered; nothing if
 	// nil. A process that is found running unknown to Prior is wanted running.

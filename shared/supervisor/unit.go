@@ -51,6 +51,8 @@ type unit struct {
 	sick     string // it was stopped because it was unhealthy
 	stopped  bool   // its Stop has returned, or was never called
 	exited   bool   // it is gone
+	ran      spec.Located
+	hooks    context.CancelFunc // of what follows its end, while that is under way
 }
 
 func (u *unit) alive() bool {
@@ -63,6 +65,9 @@ func (u *unit) input(held bool, draining string) controller.Input {
 		Restart: u.desired.Restart, Answered: u.answered, Held: held, Unusable: u.unusable,
 		State: u.state, Health: u.health, Detail: u.detail,
 		Policy: u.policy, History: u.history, Waited: u.waited,
+	}
+	if u.hooks != nil {
+		in.State = state.ServiceStopping // what follows an end belongs to it
 	}
 	switch {
 	case draining != "":
@@ -94,6 +99,7 @@ func (s *Supervisor) start(u *unit, a controller.Action) {
 		u.restarts++
 	}
 	u.launched = true
+	u.ran = u.spec
 	u.instance = s.opt.NewID()
 	u.state, u.health, u.detail, u.since = state.ServiceStarting, state.HealthUnknown, "", time.Time{}
 	u.why, u.sick, u.stopped, u.exited, u.proc, u.built = "", "", true, false, nil, Built{}
@@ -132,10 +138,16 @@ func (s *Supervisor) launch(j job) (Built, process.Process, error) {
 		return Built{}, nil, err
 	}
 	built, err := s.opt.Build(j.ctx, j.spec, j.instance)
+	if len(built.Prepared) > 0 {
+		s.mail.post(func() {
+			s.state(j.u, events.ServicePrepared{Instance: j.instance.Name, Changes: built.Prepared})
+		})
+	}
 	if err != nil {
 		var held *ports.HeldError
 		var full *ports.RangeError
-		if !errors.As(err, &held) && !errors.As(err, &full) {
+		var passing *passingError
+		if !errors.As(err, &held) && !errors.As(err, &full) && !errors.As(err, &passing) {
 			err = &finalError{err}
 		}
 		return Built{}, nil, err
@@ -144,6 +156,9 @@ func (s *Supervisor) launch(j job) (Built, process.Process, error) {
 	built.Command.ID, built.Command.Instance = string(j.u.id), j.instance.Name
 	if built.Command.Note, err = j.note.encode(); err != nil {
 		return Built{}, nil, err
+	}
+	if err := s.runHooks(j.ctx, built.Command, built.PreStart); err != nil {
+		return built, nil, err
 	}
 	p, err := s.opt.Runner.Start(j.ctx, built.Command)
 	return built, p, err
@@ -171,7 +186,12 @@ func (s *Supervisor) launchedUnit(u *unit, built Built, p process.Process, err e
 		} else {
 			s.opt.Log.Warn("service did not start", "service", u.id, "error", err)
 		}
-		s.over(u, events.ServiceExited{Instance: u.instance, Code: -1, Expected: stopping, Reason: reason},
+		fact := events.ServiceExited{Instance: u.instance, Code: -1, Expected: stopping, Reason: reason}
+		var hook *HookError
+		if errors.As(err, &hook) && !stopping {
+			fact.LastLines = hook.LastLines
+		}
+		s.over(u, fact,
 			process.End{At: s.opt.Now(), Expected: stopping, Permanent: permanent(err), Reason: reason})
 		return
 	}
@@ -184,8 +204,17 @@ func (s *Supervisor) launchedUnit(u *unit, built Built, p process.Process, err e
 	u.state = state.ServiceRunning
 	s.state(u, events.ServiceStarted{
 		Instance: u.instance, PID: p.PID(), Restarts: u.restarts, Ports: built.Ports, Routes: built.Routes, Restart: u.answered,
+		Unenforced: unenforced(p),
 	})
 	s.check(u, false)
+}
+
+// unenforced says which resources of a process nobody enforces.
+func unenforced(p process.Process) string {
+	if b, ok := p.(process.Bounded); ok {
+		return b.Unenforced()
+	}
+	return ""
 }
 
 // check begins to check a running instance's health.
@@ -295,6 +324,7 @@ func (s *Supervisor) finish(u *unit) {
 		end.Reason = fmt.Sprintf("exit status %d", exit.Code)
 	}
 	s.over(u, fact, end)
+	s.after(u, u.instance, u.ran, u.kept, exit)
 }
 
 // over takes the end of an instance, whether it ever ran or not.

@@ -17,6 +17,7 @@ const (
 	ActionStart    ActionID = "start"
 	ActionStop     ActionID = "stop"
 	ActionRestart  ActionID = "restart"
+	ActionReload   ActionID = "reload"
 	ActionLogs     ActionID = "logs"
 	ActionRun      ActionID = "run"
 	ActionCancel   ActionID = "cancel"
@@ -79,6 +80,9 @@ func Actions() []Action {
 			About:   "replace the running instance of services; a failed service begins anew",
 			Confirm: "Replace its running instance?",
 			request: ask(events.Procd, events.RestartService{}), enabled: canRestart},
+		{ID: ActionReload, Label: "Reload", Key: "o", Verb: "reload", Args: "SERVICE…", On: service,
+			About:   "make running services read their configuration again, by the signal that their specs name",
+			request: ask(events.Procd, events.ReloadService{}), enabled: canReload},
 		{ID: ActionEnable, Label: "Enable", Key: "e", Verb: "enable", Args: "SERVICE…", On: service,
 			About:   "start services now and at every boot",
 			request: ask(events.Procd, events.EnableService{}), enabled: canEnable},

@@ -90,6 +90,8 @@ func TestEnabled(t *testing.T) {
 		{ActionRestart, "beta", ""},
 		{ActionRestart, "omega", "it is not wanted: start it"},
 		{ActionRestart, "alhpa", "there is no service of this name"},
+		{ActionReload, "alpha", "its spec has no process.reloadSignal: restart it"},
+		{ActionReload, "alhpa", "there is no service of this name"},
 		{ActionLogs, "alpha", ""},
 		{ActionLogs, "busd", ""},
 		{ActionLogs, "build-1", ""},

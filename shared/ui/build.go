@@ -106,7 +106,7 @@ func (b *builder) reason(v state.Service) string {
 	if v.State == state.ServiceBackoff && !v.Until.IsZero() {
 		return strings.TrimPrefix(v.Reason+"; again "+b.until(v.Until), "; ")
 	}
-	return v.Reason
+	return v.Why()
 }
 
 func (b *builder) until(t time.Time) string {

@@ -82,6 +82,18 @@ func canRestart(s state.State, id events.Entity) (bool, string) {
 	return reason == "", reason
 }
 
+func canReload(s state.State, id events.Entity) (bool, string) {
+	v, reason := service(s, id)
+	switch {
+	case reason != "":
+	case v.Registered.Reload == "":
+		reason = "its spec has no process.reloadSignal: restart it"
+	case v.State != state.ServiceRunning:
+		reason = "it does not run"
+	}
+	return reason == "", reason
+}
+
 func canLogs(s state.State, id events.Entity) (bool, string) {
 	_, isService := s.Services[id]
 	_, isDaemon := s.Daemons[id]

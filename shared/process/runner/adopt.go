@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,12 +25,15 @@ func (r *Runner) Adopt(ctx context.Context, id string) (process.Process, error) 
 	if err := events.CheckToken(id); err != nil {
 		return nil, fmt.Errorf("adopt %q: %w", id, err)
 	}
-	if p := r.live(id); p != nil {
-		return p, nil
-	}
 	h, err := r.host()
 	if err != nil {
 		return nil, fmt.Errorf("adopt %s: %w", id, err)
+	}
+	if err := r.endHook(ctx, h, id+hookSuffix); err != nil {
+		return nil, fmt.Errorf("adopt %s: %w", id, err)
+	}
+	if p := r.live(id); p != nil {
+		return p, nil
 	}
 	if err := r.reserve(id); err != nil {
 		return nil, fmt.Errorf("adopt %s: %w", id, err)
@@ -55,6 +60,9 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 		return nil, fmt.Errorf("%w: end what may still run of it and remove %s", err, recordPath(r.o.Dir, id))
 	}
 	if j == nil || j.Boot != h.boot {
+		if j != nil && j.Group != "" {
+			newProc(r, j.record).dissolve()
+		}
 		return nil, r.discard(id) // nothing was started, or nothing of it is left
 	}
 	p := newProc(r, j.record)
@@ -71,6 +79,7 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 		return nil, err
 	default:
 		if j.started.PID == 0 && err != nil {
+			p.dissolve()
 			return nil, r.discard(id) // the intent came to nothing
 		}
 		p.identity, p.untold = j.started, true
@@ -91,6 +100,28 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 	}
 	p.remember()
 	return p, nil
+}
+
+// endHook ends what a supervisor that was killed left of a hook: it is begun
+// again with what it belongs to.
+func (r *Runner) endHook(ctx context.Context, h host, id string) error {
+	if _, err := os.Stat(recordPath(r.o.Dir, id)); errors.Is(err, fs.ErrNotExist) || r.live(id) != nil {
+		return nil
+	}
+	if err := r.reserve(id); err != nil {
+		return err
+	}
+	defer r.release(id)
+	j, err := load(r.o.Dir, id)
+	if err == nil && j != nil && j.Boot == h.boot {
+		p := newProc(r, j.record)
+		p.identity = j.started
+		hurry := make(chan struct{})
+		close(hurry)
+		err = p.end(p.wanted(), 0, time.Now(), hurry)
+		p.dissolve()
+	}
+	return errors.Join(err, r.discard(id))
 }
 
 // search finds the leader of an instance that died before its pid was recorded.
@@ -140,6 +171,7 @@ func (r *Runner) bury(ctx context.Context, p *proc, x *exitRecord) error {
 	if err := p.end(p.wanted(), 0, deadline, ctx.Done()); err != nil {
 		p.held = err
 	}
+	p.dissolve()
 	close(p.swept)
 	if err := p.openLogs(); err != nil {
 		r.o.Log.Warn("open the log of a process that ended", "id", p.rec.ID, "err", err)
@@ -175,7 +207,14 @@ func (r *Runner) Ended(id string) process.Process {
 }
 
 // Recorded implements [process.Finder].
-func (r *Runner) Recorded() ([]string, error) { return recorded(r.o.Dir) }
+func (r *Runner) Recorded() ([]string, error) {
+	ids, err := recorded(r.o.Dir)
+	for i := range ids {
+		ids[i] = strings.TrimSuffix(ids[i], hookSuffix)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), err
+}
 
 // Forget implements [process.Finder].
 func (r *Runner) Forget(id string) error {

@@ -3,6 +3,7 @@ package runner
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 
 	"core.internal/shared/process"
@@ -20,6 +21,13 @@ func Digest(c process.Command) string {
 		for _, s := range list {
 			write(s)
 		}
+	}
+	if c.Attributes.Some() {
+		b, err := json.Marshal(c.Attributes)
+		if err != nil { // plain data
+			panic("digest of a command: " + err.Error())
+		}
+		write(string(b))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

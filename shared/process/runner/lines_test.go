@@ -119,7 +119,7 @@ func TestRotation(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		r := New(Options{LogSize: 10_000})
 		path := filepath.Join(t.TempDir(), "deep", "one.log")
-		l, err := r.openLog(path, 0)
+		l, err := r.openLog(path, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestRotation(t *testing.T) {
 func TestRotationOfOneLine(t *testing.T) {
 	r := New(Options{LogSize: 1000})
 	path := filepath.Join(t.TempDir(), "one.log")
-	l, err := r.openLog(path, 0)
+	l, err := r.openLog(path, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"core.internal/shared/process"
 )
 
 // errEmpty says that a FIFO has no bytes now; io.EOF that nobody can write to it.
@@ -25,6 +27,7 @@ type logfile struct {
 	path      string // empty: bytes are only looked at
 	max       int64
 	retention time.Duration
+	owner     *process.Account // who may read and write it too; nil: nobody else
 	r         *Runner
 
 	users int // guarded by Runner.mu
@@ -39,8 +42,8 @@ type logfile struct {
 	failed  int64     // guarded by mu: bytes lost since writing last worked
 }
 
-func openLogfile(path string, max int64, retention time.Duration, r *Runner) (*logfile, error) {
-	l := &logfile{path: path, max: max, retention: retention, r: r, plain: true}
+func openLogfile(path string, max int64, retention time.Duration, owner *process.Account, r *Runner) (*logfile, error) {
+	l := &logfile{path: path, max: max, retention: retention, owner: owner, r: r, plain: true}
 	if path == "" {
 		return l, nil
 	}
@@ -58,6 +61,9 @@ func full(err error) bool {
 
 func (l *logfile) open() error {
 	flags := os.O_RDWR | os.O_CREATE
+	if l.owner != nil {
+		flags |= unix.O_NOFOLLOW // whoever owns it must not choose another
+	}
 	f, err := os.OpenFile(l.path, flags, 0o640)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(filepath.Dir(l.path), 0o755); err == nil {
@@ -72,6 +78,12 @@ func (l *logfile) open() error {
 		f.Close()
 		return err
 	}
+	if info.Mode().IsRegular() {
+		if err := own(f, l.owner); err != nil {
+			f.Close()
+			return err
+		}
+	}
 	l.f, l.size, l.bol = f, info.Size(), true
 	l.regular = info.Mode().IsRegular()
 	l.plain = !l.regular
@@ -80,6 +92,15 @@ func (l *logfile) open() error {
 		l.bol = err != nil || last[0] == '\n'
 	}
 	return nil
+}
+
+// own gives a file that the runner made to the account of its process.
+func own(f *os.File, to *process.Account) error {
+	var s unix.Stat_t
+	if to == nil || os.Geteuid() != 0 || unix.Fstat(int(f.Fd()), &s) == nil && s.Uid == to.UID && s.Gid == to.GID {
+		return nil
+	}
+	return f.Chown(int(to.UID), int(to.GID))
 }
 
 func (l *logfile) close() {
@@ -155,21 +176,26 @@ func (l *logfile) copy(fifo int, buf []byte) (int, error) {
 	case l.path == "":
 		return n, nil
 	}
+	l.put(buf[:n])
+	return n, nil
+}
+
+// put writes bytes; those that cannot be written are lost to the file.
+func (l *logfile) put(b []byte) {
 	var w int
+	var err error
 	if l.f == nil {
-		if err = l.open(); err == nil {
-			w, err = l.write(buf[:n])
-		}
-	} else {
-		w, err = l.write(buf[:n])
+		err = l.open()
+	}
+	if err == nil {
+		w, err = l.write(b)
 	}
 	l.size += int64(w)
 	if err != nil {
-		l.lose(int64(n-w), err)
-		return n, nil
+		l.lose(int64(len(b)-w), err)
+		return
 	}
-	l.wrote(buf[:n])
-	return n, nil
+	l.wrote(b)
 }
 
 func (l *logfile) write(b []byte) (int, error) {

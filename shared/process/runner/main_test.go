@@ -31,6 +31,10 @@ import (
 const programVar = testproc.Variable
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "wrap" {
+		fmt.Println(Wrap())
+		os.Exit(1)
+	}
 	testproc.Main(programs)
 	goleak.VerifyTestMain(m)
 }
@@ -174,7 +178,7 @@ func start(t testing.TB, change func(*Options)) *bench {
 func startIn(t testing.TB, dir, logs string, change func(*Options)) *bench {
 	b := &bench{t: t, dir: dir, logs: logs, lines: map[string][]events.LogLine{}}
 	b.cond = sync.NewCond(&b.mu)
-	o := Options{Dir: dir, Sink: func(id, stream string, l events.LogLine) {
+	o := Options{Dir: dir, Wrapper: []string{"wrap"}, Sink: func(id, stream string, l events.LogLine) {
 		b.mu.Lock()
 		b.lines[id+" "+stream] = append(b.lines[id+" "+stream], l)
 		b.cond.Broadcast()

@@ -25,6 +25,8 @@ type Options struct {
 	Log      *slog.Logger
 	LogSize  int64
 	LineRate int
+	Wrapper  []string
+	Groups   string
 }
 
 // Runner fails on this system.
@@ -49,6 +51,9 @@ func (*Runner) Ended(string) process.Process                           { return 
 func (*Runner) Forget(string) error                                    { return nil }
 func (*Runner) Reaped(events.ProcessReaped)                            {}
 func (*Runner) Lost() int64                                            { return 0 }
+
+// Wrap fails on this system.
+func Wrap() error { return ErrUnsupported }
 
 // Reaper fails on this system.
 type Reaper struct {

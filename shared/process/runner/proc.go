@@ -80,6 +80,14 @@ func (p *proc) String() string {
 	return fmt.Sprintf("%s (instance %s, pid %d)", p.rec.ID, p.rec.Instance, p.identity.PID)
 }
 
+// Signal implements [process.Signaller].
+func (p *proc) Signal(s syscall.Signal) error {
+	if err := p.use(func(fd int) error { return unix.PidfdSendSignal(fd, s, nil, 0) }); err != nil {
+		return fmt.Errorf("send %s to %s: %w", signalName(s), p, err)
+	}
+	return nil
+}
+
 // wanted is for as long as p has its id to itself; a sweep that comes later must
 // not look at FIFOs.
 func (p *proc) wanted() wanted {
@@ -124,7 +132,7 @@ func (p *proc) openLogs() error {
 		paths = append(paths, p.rec.Stderr)
 	}
 	for _, path := range paths {
-		l, err := p.r.openLog(path, p.rec.Retention)
+		l, err := p.r.openLog(path, p.rec.Retention, p.rec.owner())
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -175,7 +176,7 @@ func (r *Reaper) reap(id identity, dir, name string) {
 		}
 	}
 	r.Log.Debug("reaped an orphaned process", "id", name, "pid", id.PID, "code", x.Code, "signal", x.Signal)
-	if name != "" && r.Report != nil {
+	if name != "" && !strings.HasSuffix(name, hookSuffix) && r.Report != nil {
 		r.Report(name, events.ProcessReaped{PID: id.PID, Start: id.Start, Code: x.Code, Signal: x.Signal})
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"core.internal/shared/process"
 )
 
 // A record is a journal of JSON lines: first the intent to start an instance,
@@ -42,7 +44,37 @@ type record struct {
 	Signal    int           `json:"signal"`
 	Timeout   time.Duration `json:"timeout"`
 	Note      string        `json:"note,omitempty"`
+	Hook      string        `json:"hook,omitempty"`
+	Group     string        `json:"group,omitempty"` // its control group, a directory
+	// Unenforced is in words what of its resources nobody enforces.
+	Unenforced string `json:"unenforced,omitempty"`
+	// UID and GID own its FIFOs and log files, where it is another's.
+	UID *uint32 `json:"uid,omitempty"`
+	GID *uint32 `json:"gid,omitempty"`
 }
+
+// owner is whom its FIFOs and log files belong to; nil for the supervisor.
+func (r *record) owner() *process.Account {
+	if r.UID == nil || r.GID == nil {
+		return nil
+	}
+	return &process.Account{UID: *r.UID, GID: *r.GID}
+}
+
+// hookSuffix makes the id under which a hook of a service is recorded. It is no
+// token: no service has it.
+const hookSuffix = ".hook"
+
+// recordID is the id of a command's record.
+func recordID(c process.Command) string {
+	if c.Hook != "" {
+		return c.ID + hookSuffix
+	}
+	return c.ID
+}
+
+// service is whose record it is, or whose hook's.
+func (r *record) service() string { return strings.TrimSuffix(r.ID, hookSuffix) }
 
 // entry is a further line: one of its fields is set.
 type entry struct {

@@ -34,6 +34,12 @@ type Options struct {
 	LogSize int64
 	// LineRate is how many lines per second and stream reach the Sink; 1000 if 0.
 	LineRate int
+	// Wrapper is a command of this program that calls [Wrap], as arguments after
+	// its name. Without it, commands whose attributes need it are refused.
+	Wrapper []string
+	// Groups is where the control groups of processes are made; a place is
+	// looked for when the first is needed if empty.
+	Groups string
 }
 
 // Streams of a process, as the Sink is told.
@@ -52,6 +58,8 @@ type Runner struct {
 	// movers is taken by a stream that moves bytes: each has a buffer.
 	movers chan struct{}
 	scans  scanner
+	groups func() (*groups, error)
+	made   atomic.Pointer[groups] // what groups found
 	lost   atomic.Int64
 
 	starts sync.WaitGroup // Start and Adopt calls that go on
@@ -85,7 +93,7 @@ func New(o Options) *Runner {
 	}
 	o.LogSize = cmp.Or(o.LogSize, 16<<20)
 	o.LineRate = cmp.Or(o.LineRate, 1000)
-	return &Runner{
+	r := &Runner{
 		o:     o,
 		lines: make(chan line, 1024),
 		quit:  make(chan struct{}),
@@ -95,6 +103,12 @@ func New(o Options) *Runner {
 		ended: map[string]*proc{},
 		logs:  map[string]*logfile{},
 	}
+	r.groups = sync.OnceValues(func() (*groups, error) {
+		g, err := findGroups(o.Groups, groupsName(o.Dir))
+		r.made.Store(g)
+		return g, err
+	})
+	return r
 }
 
 // errClosed is what Start and Adopt return after Run.
@@ -142,6 +156,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		p.close()
 	}
 	poll.close()
+	if g := r.made.Load(); g != nil {
+		g.leave()
+	}
 	for {
 		select {
 		case l := <-r.lines:
@@ -269,14 +286,14 @@ func (r *Runner) Reaped(e events.ProcessReaped) {
 }
 
 // openLog returns the log file of a path, shared by all who write to it.
-func (r *Runner) openLog(path string, retention time.Duration) (*logfile, error) {
+func (r *Runner) openLog(path string, retention time.Duration, owner *process.Account) (*logfile, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.logs[path]; l != nil {
 		l.users++
 		return l, nil
 	}
-	l, err := openLogfile(path, r.o.LogSize, retention, r)
+	l, err := openLogfile(path, r.o.LogSize, retention, owner, r)
 	if err == nil {
 		l.users = 1
 		r.logs[path] = l

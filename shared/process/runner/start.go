@@ -44,16 +44,20 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 	if err != nil {
 		return fail(c.Path, err, "")
 	}
-	if err := r.reserve(c.ID); err != nil {
+	id := recordID(c)
+	if err := r.reserve(id); err != nil {
 		return fail(c.Path, err, "")
 	}
 	p := newProc(r, record{
 		Version: recordVersion, Boot: h.boot, Ticks: ticks(), By: h.self,
-		ID: c.ID, Instance: c.Instance, Digest: Digest(c), Path: c.Path,
+		ID: id, Instance: c.Instance, Digest: Digest(c), Path: c.Path,
 		Stdout: c.Stdout, Stderr: c.Stderr, Retention: c.Retention,
 		Signal:  int(cmp.Or(c.StopSignal, syscall.SIGTERM)),
-		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note,
+		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note, Hook: c.Hook,
 	})
+	if a := c.Attributes.Account; a != nil {
+		p.rec.UID, p.rec.GID = &a.UID, &a.GID
+	}
 	err = p.start(c)
 	if err == nil {
 		if err = r.publish(p); err != nil {
@@ -64,10 +68,11 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 	}
 	if err != nil {
 		p.close()
-		if err := r.discard(c.ID); err != nil {
+		p.dissolve()
+		if err := r.discard(id); err != nil {
 			r.o.Log.Warn("remove what a failed start made", "err", err)
 		}
-		r.release(c.ID)
+		r.release(id)
 		var already *StartError
 		if errors.As(err, &already) {
 			return nil, already
@@ -95,7 +100,7 @@ func (p *proc) start(c process.Command) error {
 	defer unix.Close(null)
 	files[0] = uintptr(null)
 	for i, name := range []string{Stdout, Stderr} {
-		path := fifoPath(dir, c.ID, name)
+		path := fifoPath(dir, p.rec.ID, name)
 		if err := makeFIFO(path); err != nil {
 			return &StartError{ID: c.ID, Path: path, Err: err, Fix: "make the directory writable"}
 		}
@@ -110,38 +115,62 @@ func (p *proc) start(c process.Command) error {
 			return &StartError{ID: c.ID, Path: path, Err: err}
 		}
 		defer unix.Close(fd)
+		if err := ownFIFO(fd, c.Attributes.Account); err != nil {
+			return &StartError{ID: c.ID, Path: path, Err: err}
+		}
 		files[i+1] = uintptr(fd)
 	}
-	journal, err := p.rec.begin(dir)
-	if err != nil {
-		return &StartError{ID: c.ID, Path: recordPath(dir, c.ID), Err: cause(err), Fix: "make the directory writable"}
-	}
-	defer journal.Close()
-	fd := -1
-	p.r.forks <- struct{}{}
-	pid, _, err := syscall.StartProcess(c.Path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{
-		Dir: c.Dir, Env: environ(c), Files: files[:],
-		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &fd},
-	})
-	<-p.r.forks
+	group, err := p.join(c)
 	if err != nil {
 		return err
 	}
-	s, err := readStat(pid)
-	if err == nil && fd < 0 {
+	if group >= 0 {
+		defer unix.Close(group)
+	}
+	journal, err := p.rec.begin(dir)
+	if err != nil {
+		return &StartError{ID: c.ID, Path: recordPath(dir, p.rec.ID), Err: cause(err), Fix: "make the directory writable"}
+	}
+	defer journal.Close()
+	f, err := p.r.fork(c, files[:], group)
+	if err != nil {
+		return err
+	}
+	st, err := readStat(f.pid)
+	if err == nil && f.fd < 0 {
 		err = ErrUnsupported
 	}
 	if err == nil {
-		p.identity = s.identity
-		p.hold(fd)
+		p.identity = st.identity
+		p.hold(f.fd)
 		err = put(journal, entry{Started: &p.identity})
 	}
-	if err != nil { // it is our child and not reaped: the pid is its own
-		unix.Kill(pid, unix.SIGKILL)
-		unix.Wait4(pid, nil, 0, nil)
-		return &StartError{ID: c.ID, Path: recordPath(dir, c.ID), Err: cause(err), Fix: "it was ended again: without a record it could not be found again"}
+	if err != nil {
+		err = &StartError{ID: c.ID, Path: recordPath(dir, p.rec.ID), Err: cause(err), Fix: "it was ended again: without a record it could not be found again"}
+	} else if f.became != nil {
+		err = f.became()
 	}
-	return nil
+	if err != nil { // it is our child and not reaped: the pid is its own
+		unix.Kill(f.pid, unix.SIGKILL)
+		unix.Wait4(f.pid, nil, 0, nil)
+	}
+	return err
+}
+
+// ownFIFO lets the account of a process open its output again, as /dev/stdout.
+func ownFIFO(fd int, a *process.Account) error {
+	if os.Geteuid() != 0 {
+		return nil // it is that account
+	}
+	uid, gid := 0, os.Getegid()
+	if a != nil {
+		uid, gid = int(a.UID), int(a.GID)
+	}
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil || int(s.Uid) == uid && int(s.Gid) == gid {
+		return err
+	}
+	return unix.Fchown(fd, uid, gid)
 }
 
 func makeFIFO(path string) error {
@@ -175,6 +204,11 @@ func environ(c process.Command) []string {
 // diagnose finds out what an error of fork or exec was about: neither says.
 func diagnose(c process.Command, err error) *StartError {
 	e := &StartError{ID: c.ID, Path: c.Path, Err: err}
+	var attribute *attributeError
+	if errors.As(err, &attribute) {
+		e.Fix = attribute.Fix
+		return e
+	}
 	if c.Dir != "" {
 		switch info, statErr := os.Stat(c.Dir); {
 		case errors.Is(statErr, fs.ErrNotExist):
@@ -209,10 +243,16 @@ func diagnose(c process.Command, err error) *StartError {
 		e.Err, e.Fix = errors.New("it is no program for this machine, nor a script with a #! line"), "install the build for this platform"
 	case errors.Is(err, unix.E2BIG):
 		e.Fix = "shorten process.args or process.env"
+	case errors.Is(err, unix.EAGAIN) && c.Attributes.Limits != nil && c.Attributes.Limits.Processes != nil:
+		e.Fix = "its user has more processes already: raise process.limits.processes"
 	case errors.Is(err, unix.EAGAIN):
 		e.Fix = "raise the limit of processes of this user"
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		e.Fix = "raise the limit of open files"
+	case errors.Is(err, unix.EACCES) && c.Attributes.Account != nil:
+		e.Fix = fmt.Sprintf("let user %d execute the file and enter the directories above it and process.workingDir", c.Attributes.Account.UID)
+	case errors.Is(err, unix.EPERM) && c.Attributes.Account != nil:
+		e.Fix = "process.user and process.group need a node that runs as root, or as that user"
 	case errors.Is(err, unix.EACCES):
 		e.Fix = "correct the permissions of the file and of its directories"
 	}

@@ -73,6 +73,7 @@ func (p *proc) Stop(ctx context.Context) error {
 // kill ends the patience with the process and all that belongs to it.
 func (p *proc) kill() {
 	p.hurrying.Do(func() { close(p.hurry) })
+	p.killGroup()
 	p.signal(unix.SIGKILL)
 }
 
@@ -121,6 +122,7 @@ func (p *proc) settle() error {
 		return err
 	}
 	p.held = err
+	p.dissolve()
 	close(p.swept)
 	return nil
 }
@@ -143,6 +145,9 @@ func (p *proc) sweep() {
 	p.held = p.end(w, 0, time.Now().Add(leftover), p.hurry)
 	if p.held != nil && p.held != errClosed {
 		p.r.o.Log.Warn("end what a process left behind", "id", p.rec.ID, "instance", p.rec.Instance, "err", p.held)
+	}
+	if p.held != errClosed {
+		p.dissolve()
 	}
 	close(p.swept)
 }

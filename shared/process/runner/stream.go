@@ -28,6 +28,7 @@ type stream struct {
 	p    *proc
 	name string
 	log  *logfile
+	mark *marker // of a hook; guarded by mu
 
 	mu    sync.Mutex
 	fd    int         // guarded by mu; -1 when closed
@@ -44,6 +45,9 @@ func (p *proc) openStream(name string, log *logfile) (*stream, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	s := &stream{p: p, name: name, fd: fd, log: log}
+	if p.rec.Hook != "" {
+		s.mark = &marker{prefix: []byte(p.rec.Hook + ": "), bol: true}
+	}
 	s.cut = cutter{tail: &p.tail, rate: p.r.o.LineRate}
 	if p.r.o.Sink != nil {
 		s.cut.send = s.send
@@ -53,7 +57,7 @@ func (p *proc) openStream(name string, log *logfile) (*stream, error) {
 
 func (s *stream) send(l events.LogLine) bool {
 	select {
-	case s.p.r.lines <- line{s.p.rec.ID, s.name, l}:
+	case s.p.r.lines <- line{s.p.rec.service(), s.name, l}:
 		return true
 	default:
 		return false
@@ -92,6 +96,7 @@ func (s *stream) ready() {
 			continue
 		case errEmpty:
 		case io.EOF: // nobody can write any more
+			s.endMark()
 			s.cut.end(r.o.Now())
 			s.close()
 			return
@@ -111,6 +116,9 @@ func (s *stream) ready() {
 // move takes up to len(buf) bytes.
 func (s *stream) move(buf []byte) (int, error) {
 	now := s.p.r.o.Now()
+	if s.mark != nil {
+		return s.moveMarked(buf, now)
+	}
 	n, err := s.log.take(s.fd, buf, now)
 	if err == nil {
 		s.cut.feed(buf[:n], now)
@@ -160,6 +168,7 @@ func (s *stream) drain() {
 			waiting -= n
 		}
 	}
+	s.endMark()
 	s.cut.end(s.p.r.o.Now())
 }
 

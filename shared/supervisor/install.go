@@ -1,0 +1,263 @@
+package supervisor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// noFollow: a file that was looked at may have been replaced by a link, or by a
+// pipe that nobody writes to.
+const (
+	noFollow = syscall.O_NOFOLLOW | nonblock
+	nonblock = syscall.O_NONBLOCK
+)
+
+// mkdir makes a directory and those above it, and gives it permissions, where
+// mode is not 0 also if it is there.
+func (p *preparer) mkdir(at place, mode fs.FileMode) error {
+	info, err := at.root.Stat(at.rel)
+	if err == nil && !info.IsDir() {
+		return &targetError{fmt.Errorf("%s is no directory: move it away", at.path)}
+	}
+	made := err != nil
+	if made {
+		if err := p.mkdirs(at, at.rel); err != nil {
+			return err
+		}
+		p.changed("made directory", at)
+	}
+	if mode == 0 || !made && info.Mode().Perm() == mode {
+		return nil
+	}
+	if err := at.root.Chmod(at.rel, mode); err != nil {
+		return &targetError{fmt.Errorf("set the permissions of %s: %w", at.path, err)}
+	}
+	if !made {
+		p.changed("set the permissions of", at)
+	}
+	return nil
+}
+
+// mkdirs makes a directory and those above it that are missing, of the account.
+func (p *preparer) mkdirs(at place, rel string) error {
+	info, err := at.root.Stat(rel)
+	switch {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		return &targetError{fmt.Errorf("make directory %s: %s on the way is no directory: move it away", at.path, rel)}
+	case !errors.Is(err, fs.ErrNotExist):
+		return &targetError{fmt.Errorf("make directory %s: %w", at.path, plain(err))}
+	}
+	if parent := filepath.Dir(rel); parent != "." {
+		if err := p.mkdirs(at, parent); err != nil {
+			return err
+		}
+	}
+	err = at.root.Mkdir(rel, 0o700)
+	if errors.Is(err, fs.ErrExist) { // another service was first
+		if info, statErr := at.root.Stat(rel); statErr == nil && info.IsDir() {
+			return nil
+		}
+	}
+	if err == nil && p.as != nil {
+		err = at.root.Lchown(rel, int(p.as.UID), int(p.as.GID))
+	}
+	if err != nil {
+		return &targetError{fmt.Errorf("make directory %s: %w: see who may write there", at.path, plain(err))}
+	}
+	return nil
+}
+
+// plain takes the path, which is relative to a root, from an error.
+func plain(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		return link.Err
+	}
+	return err
+}
+
+// install makes a file that has what from has, unless it has that already. It is
+// there whole or not at all.
+func (p *preparer) install(at place, mode fs.FileMode, from io.ReadSeeker) error {
+	info, err := at.root.Lstat(at.rel)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return &targetError{fmt.Errorf("look at %s: %w", at.path, plain(err))}
+	case err == nil && info.IsDir():
+		return &targetError{fmt.Errorf("%s is a directory: move it away, or choose another target", at.path)}
+	case err == nil && info.Mode().IsRegular():
+		same, err := sameAs(at, from)
+		if err != nil {
+			return err
+		}
+		if same {
+			return p.settle(at, info, mode)
+		}
+	}
+	if _, err := from.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return p.replace(at, mode, func(w io.Writer) error {
+		_, err := io.Copy(w, from)
+		return err
+	}, "wrote")
+}
+
+// settle gives a file that is as it should be the right permissions and owner.
+func (p *preparer) settle(at place, info fs.FileInfo, mode fs.FileMode) error {
+	owned := p.as == nil || ownedBy(info, p.as)
+	if info.Mode().Perm() == mode && owned {
+		return nil
+	}
+	f, err := at.root.OpenFile(at.rel, os.O_RDONLY|noFollow, 0)
+	if err == nil {
+		defer f.Close()
+		if !owned {
+			err = f.Chown(int(p.as.UID), int(p.as.GID))
+		}
+		if err == nil {
+			err = f.Chmod(mode)
+		}
+	}
+	if err != nil {
+		return &targetError{fmt.Errorf("set the permissions of %s: %w", at.path, plain(err))}
+	}
+	p.changed("set the permissions of", at)
+	return nil
+}
+
+// sameAs reports whether a file has what from has.
+func sameAs(at place, from io.Reader) (bool, error) {
+	f, err := at.root.OpenFile(at.rel, os.O_RDONLY|noFollow, 0)
+	if err != nil {
+		return false, nil // it is replaced, or the reason is found then
+	}
+	defer f.Close()
+	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(from, a)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return false, err
+		}
+		m, _ := io.ReadFull(f, b)
+		if n != m || !bytes.Equal(a[:n], b[:m]) {
+			return false, nil
+		}
+		if n < len(a) {
+			return true, nil
+		}
+	}
+}
+
+// replace puts a file in place when all of it is written.
+func (p *preparer) replace(at place, mode fs.FileMode, fill func(io.Writer) error, what string) error {
+	fail := func(err error) error {
+		return &targetError{fmt.Errorf("write %s: %w: see who may write there, and what space is left", at.path, plain(err))}
+	}
+	if dir := filepath.Dir(at.rel); dir != "." {
+		if err := p.mkdirs(at, dir); err != nil {
+			return err
+		}
+	}
+	temp := at.rel + ".new"
+	if err := at.root.RemoveAll(temp); err != nil { // of an attempt that was interrupted
+		return fail(err)
+	}
+	f, err := at.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fail(err)
+	}
+	w := &writer{f: f}
+	err = fill(w)
+	if w.err != nil {
+		err = fail(w.err)
+	}
+	if err == nil && p.as != nil {
+		if err = f.Chown(int(p.as.UID), int(p.as.GID)); err != nil {
+			err = fail(err)
+		}
+	}
+	if err == nil {
+		if err = f.Chmod(mode); err != nil { // the umask does not count
+			err = fail(err)
+		}
+	}
+	if closed := f.Close(); err == nil && closed != nil {
+		err = fail(closed)
+	}
+	if err == nil {
+		if err = at.root.Rename(temp, at.rel); err != nil {
+			err = fail(err)
+		}
+	}
+	if err != nil {
+		at.root.Remove(temp)
+		return err
+	}
+	p.changed(what, at)
+	return nil
+}
+
+// writer remembers that it failed, so that it is not taken for a failure of the
+// source.
+type writer struct {
+	f   *os.File
+	err error
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	n, err := w.f.Write(b)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// link makes a symbolic link. It replaces another link, and nothing else.
+func (p *preparer) link(at place, to string) error {
+	info, err := at.root.Lstat(at.rel)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return &targetError{fmt.Errorf("look at %s: %w", at.path, plain(err))}
+	case err == nil && info.Mode()&fs.ModeSymlink == 0:
+		return &targetError{fmt.Errorf("%s is there and no symbolic link: move it away, or choose another target", at.path)}
+	case err == nil:
+		if now, err := at.root.Readlink(at.rel); err == nil && now == to {
+			return nil
+		}
+	}
+	if dir := filepath.Dir(at.rel); dir != "." {
+		if err := p.mkdirs(at, dir); err != nil {
+			return err
+		}
+	}
+	temp := at.rel + ".new"
+	err = at.root.RemoveAll(temp)
+	if err == nil {
+		err = at.root.Symlink(to, temp)
+	}
+	if err == nil && p.as != nil {
+		err = at.root.Lchown(temp, int(p.as.UID), int(p.as.GID))
+	}
+	if err == nil {
+		err = at.root.Rename(temp, at.rel)
+	}
+	if err != nil {
+		at.root.Remove(temp)
+		return &targetError{fmt.Errorf("link %s: %w: see who may write there", at.path, plain(err))}
+	}
+	p.changed("linked", at)
+	return nil
+}
