@@ -107,7 +107,7 @@ func factTone(t events.Type) ui.Tone {
 		return ui.OK
 	case "failed", "unhealthy", "exhausted", "rejected", "refused", "malformed", "oversized", "unknown":
 		return ui.Bad
-	case "starting", "stopping", "waiting", "backed_off", "exited", "closed", "started", "advanced":
+	case "starting", "stopping", "waiting", "backed_off", "unready", "lines_dropped", "exited", "closed", "started", "advanced":
 		return ui.Warn
 	}
 	return ui.Idle

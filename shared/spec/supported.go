@@ -32,9 +32,6 @@ var notYet = []struct {
 	{"logging.timestamps", nil},
 	{"logging.multiline", nil},
 	{"logging.rateLimit", nil},
-	{"health.type", []string{"grpc", "bus", "log"}},
-	{"health.liveness", nil},
-	{"health.readiness", nil},
 }
 
 // generic is a field as a row names it.

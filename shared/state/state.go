@@ -88,6 +88,7 @@ const (
 	HealthUnknown   Health = "unknown" // not running, or not checked yet
 	HealthHealthy   Health = "healthy"
 	HealthUnhealthy Health = "unhealthy"
+	HealthUnready   Health = "unready" // it lives, but cannot do its work now
 )
 
 // Service is one supervised process.
@@ -109,6 +110,7 @@ type Service struct {
 	Answers    events.ID                `json:"answers,omitempty"` // the restart request its instance answers
 	Until      time.Time                `json:"until,omitzero"`    // end of the backoff
 	LastExit   *events.ServiceExited    `json:"last_exit,omitempty"`
+	Dropped    int                      `json:"dropped,omitempty"` // lines of the instance that did not travel
 	Reason     string                   `json:"reason,omitempty"`
 	Seq        uint64                   `json:"seq"` // of its last fact
 }

@@ -110,17 +110,21 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 	}
 	u.proc, u.instance, u.state, u.launched = p, p.Instance(), state.ServiceRunning, true
 	u.restarts, u.answered, u.kept = n.Restarts, n.Request, n.Ports
-	u.built = Built{Ports: n.Ports, Routes: n.Routes, Check: n.Check}
-	healthy := prior.Instance == u.instance && prior.Health == state.HealthHealthy
-	if healthy {
-		u.health, u.since = state.HealthHealthy, prior.HealthyAt
+	u.built = Built{Ports: n.Ports, Routes: n.Routes, Checks: n.Checks}
+	if prior.Instance == u.instance {
+		switch prior.Health {
+		case state.HealthHealthy:
+			u.health, u.since = state.HealthHealthy, prior.HealthyAt
+		case state.HealthUnready:
+			u.health, u.detail = state.HealthUnready, prior.Reason
+		}
 	}
 	s.watch(u, p)
 	s.state(u, events.ServiceStarted{
 		Instance: u.instance, PID: p.PID(), Restarts: u.restarts, Ports: n.Ports, Routes: n.Routes, Adopted: true, Restart: u.answered,
 	})
 	s.opt.Log.Info("service adopted", "service", u.id, "pid", p.PID())
-	s.check(u, healthy)
+	s.check(u)
 }
 
 // recall goes on from what was known of a service that does not run.

@@ -35,7 +35,7 @@ type Built struct {
 	Command process.Command
 	Ports   []events.Port
 	Routes  []events.Route // with upstreams
-	Check   health.Check
+	Checks
 }
 
 // Build prepares an instance: binaries, directories, ports. An error is final
@@ -66,6 +66,12 @@ type Options struct {
 	// Gate names a condition without which nothing is started, and about which
 	// nothing is said; none if empty.
 	Gate string
+	// Probe carries out one check; health.Probe if nil.
+	Probe func(ctx context.Context, c health.Check) error
+	// Beats tells the heartbeats of services, for checks of type bus; may be nil.
+	Beats health.Beats
+	// Probed is told of each probe how long it took; may be nil.
+	Probed func(t health.Target, took time.Duration, err error)
 	// StopTimeout is how long Run takes to stop everything before it kills
 	// what is left; 10 s if 0.
 	StopTimeout time.Duration
@@ -152,7 +158,7 @@ func New(o Options) *Supervisor {
 	}
 	s.fold = state.NewBuilder(first)
 	s.mail.ready = make(chan struct{}, 1)
-	s.prober = health.New(health.Options{Report: s.report})
+	s.prober = health.New(health.Options{Report: s.report, Probe: o.Probe, Beats: o.Beats, Probed: o.Probed})
 	return s
 }
 
