@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"core.internal/procd/process"
@@ -45,6 +46,8 @@ type controller struct {
 	workspace string
 
 	view     *bus.View
+	beats    *process.Beats
+	probes   *process.Probes
 	registry *registry.Registry
 	sup      *supervisor.Supervisor
 	told     map[string]bool // conditions; first serve's, then watch's alone
@@ -58,6 +61,7 @@ func (c *controller) run(ctx context.Context) error {
 	specs, broken := registry.Load(c.Config, c.workspace)
 	c.view = bus.NewView(c.Bus, c.Config.Name)
 	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Log)
+	c.beats = process.NewBeats(c.Bus, c.Config.Name)
 	processes := process.New(c.Daemon, c.busURL(), c.workspace)
 
 	// The runner outlives the supervisor, which outlives what tells it things.
@@ -80,6 +84,7 @@ func (c *controller) run(ctx context.Context) error {
 		end(nil)
 	})
 	g.Go(func() error { return c.view.Run(ctx) })
+	g.Go(func() error { return c.beats.Run(ctx) })
 	g.Go(func() error {
 		prior, err := c.prior(ctx, specs)
 		if err != nil {
@@ -92,9 +97,12 @@ func (c *controller) run(ctx context.Context) error {
 		if broken != nil {
 			c.Log.Error("specs that are wrong are left out", "error", broken)
 		}
+		c.probes = process.NewProbes(func() state.State { return c.sup.State() })
 		c.sup = c.supervisor(processes, prior, resume)
-		if err := c.Metrics.Register(process.Metrics(c.sup.State, time.Now)); err != nil {
-			return fmt.Errorf("metrics: %w", err)
+		for _, m := range []prometheus.Collector{process.Metrics(c.sup.State, time.Now), c.probes} {
+			if err := c.Metrics.Register(m); err != nil {
+				return fmt.Errorf("metrics: %w", err)
+			}
 		}
 		g.Go(func() error { return c.sup.Run(supervise) })
 		return c.serve(ctx, g, specs, broken == nil, prior)
@@ -139,6 +147,7 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 	return supervisor.New(supervisor.Options{
 		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Services.Build, Log: c.Log,
 		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
+		Beats: c.beats.Last, Probed: c.probes.Probed,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
 		Want: func(s spec.Located) events.ServiceDesired {
 			id := events.Entity(s.ID)
