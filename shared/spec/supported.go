@@ -27,11 +27,6 @@ var notYet = []struct {
 	{"process.postStop", nil},
 	{"process.ensure[].type", []string{"file", "copy", "symlink", "download"}},
 	{"process.ensure[].outside", nil},
-	{"logging.maxSize", nil},
-	{"logging.maxFiles", nil},
-	{"logging.timestamps", nil},
-	{"logging.multiline", nil},
-	{"logging.rateLimit", nil},
 }
 
 // generic is a field as a row names it.

@@ -63,12 +63,12 @@ type members struct {
 }
 
 func object(text string) (members, bool) {
-	var m members
-	text = strings.TrimLeft(text, " \t")
-	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &m) != nil {
+	if text = strings.TrimLeft(text, " \t"); !strings.HasPrefix(text, "{") {
 		return members{}, false
 	}
-	return m, true
+	var m members
+	err := json.Unmarshal([]byte(text), &m)
+	return m, err == nil
 }
 
 func first(values ...json.RawMessage) json.RawMessage {

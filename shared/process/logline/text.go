@@ -89,35 +89,35 @@ const maxHead = 8
 
 // headLevel looks for a level after what loggers write before it.
 func headLevel(text string) events.Level {
-	var quiet bool // the word before was followed by " - "
 	for range maxHead {
-		i := strings.IndexFunc(text, func(r rune) bool { return !separator(r) })
-		if i < 0 {
+		bracket, i := false, 0
+		for ; i < len(text) && separators[text[i]]; i++ {
+			bracket = bracket || text[i] != ' ' && text[i] != '\t' && text[i] != ':'
+		}
+		end := i
+		for end < len(text) && !separators[text[end]] {
+			end++
+		}
+		if end == i {
 			return ""
 		}
-		bracket := strings.ContainsAny(text[:i], "[(<|")
-		text = text[i:]
-		end := strings.IndexFunc(text, separator)
-		if end < 0 {
-			end = len(text)
-		}
-		w, rest := text[:end], text[end:]
+		w, rest := text[i:end], text[end:]
 		text = rest
-		if l := levels[strings.ToLower(w)]; l != "" && len(w) <= longestWord {
+		if l := levelOf(w); l != "" && !strings.ContainsAny(w, "+-") {
 			closed := rest == "" || strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, "]")
-			if w == strings.ToUpper(w) || bracket && closed || closed && strings.HasPrefix(rest, ":") {
+			if w == strings.ToUpper(w) || closed && (bracket || strings.HasPrefix(rest, ":")) {
 				return l
 			}
 		}
-		quiet = strings.HasPrefix(rest, " - ")
-		if !quiet && !bracket && !header(w) {
+		if !bracket && !header(w) && !strings.HasPrefix(rest, " - ") {
 			return ""
 		}
 	}
 	return ""
 }
 
-func separator(r rune) bool { return strings.ContainsRune(" \t[]()<>|:", r) }
+// separators stand between words.
+var separators = [256]bool{' ': true, '\t': true, '[': true, ']': true, '(': true, ')': true, '<': true, '>': true, '|': true, ':': true}
 
 // header reports whether a word may stand before the level: a date, a number, a
 // zone, a mark.

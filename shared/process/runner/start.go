@@ -47,13 +47,17 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 	if err := r.reserve(c.ID); err != nil {
 		return fail(c.Path, err, "")
 	}
-	p := newProc(r, record{
+	p, err := newProc(r, record{
 		Version: recordVersion, Boot: h.boot, Ticks: ticks(), By: h.self,
 		ID: c.ID, Instance: c.Instance, Digest: Digest(c), Path: c.Path,
 		Stdout: c.Stdout, Stderr: c.Stderr, Retention: c.Retention,
 		Signal:  int(cmp.Or(c.StopSignal, syscall.SIGTERM)),
-		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note,
+		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note, Output: c.Output,
 	})
+	if err != nil {
+		r.release(c.ID)
+		return fail(c.Path, err, "")
+	}
 	err = p.start(c)
 	if err == nil {
 		if err = r.publish(p); err != nil {
