@@ -30,7 +30,7 @@ func eventsCommand() *command {
 			if err := c.arguments(0, 0); err != nil {
 				return err
 			}
-			from, err := parseSince(c.text("since"), time.Now(), true)
+			from, err := parseSince("since", c.text("since"), time.Now(), true)
 			if err != nil {
 				return err
 			}
