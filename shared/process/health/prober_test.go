@@ -79,7 +79,7 @@ func TestPurposes(t *testing.T) {
 		p.Add(health.Target{ID: "a", Instance: "i", Purpose: health.Liveness}, health.Check{Endpoint: "live"}, false)
 		synctest.Wait()
 		p.Add(health.Target{ID: "a", Instance: "i", Purpose: health.Readiness}, health.Check{Endpoint: "ready"}, false)
-		<-time.After(time.Minute)
+		<-time.After(61 * time.Second) // no probe is due then
 		p.Remove("a", "i")
 		r.mu.Lock()
 		all := len(r.at["live"]) + len(r.at["ready"])
