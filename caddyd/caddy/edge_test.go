@@ -37,6 +37,13 @@ func TestLifeOfARoute(t *testing.T) {
 	if status, body := n.get("alpha"); status != 200 || body != "this is alpha" {
 		t.Errorf("healthy: %d %s", status, body)
 	}
+	n.say("alpha", events.ServiceUnready{Instance: "one", Reason: "status 503"})
+	n.until("alpha", "closed: not ready: status 503")
+	if status, body := n.get("alpha"); status != 503 || !strings.Contains(body, "not ready: status 503") {
+		t.Errorf("unready: %d %s", status, body)
+	}
+	n.say("alpha", events.ServiceHealthy{Instance: "one"})
+	n.until("alpha", "opened [alpha.localhost]")
 	n.say("alpha", events.ServiceUnhealthy{Instance: "one", Reason: "status 500"})
 	n.until("alpha", "closed: unhealthy: status 500")
 	if status, body := n.get("alpha"); status != 503 || !strings.Contains(body, "unhealthy: status 500") {
@@ -53,7 +60,8 @@ func TestLifeOfARoute(t *testing.T) {
 		t.Errorf("unregistered: %d", status)
 	}
 	want := []string{
-		"closed: new to the edge", "opened [alpha.localhost]", "closed: unhealthy: status 500",
+		"closed: new to the edge", "opened [alpha.localhost]", "closed: not ready: status 503", "opened [alpha.localhost]",
+		"closed: unhealthy: status 500",
 		"opened [alpha.localhost]", "closed: stopping: asked to", "removed",
 	}
 	if diff := cmp.Diff(want, n.said("alpha")); diff != "" {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"core.internal/procd/process"
@@ -46,6 +47,8 @@ type controller struct {
 	workspace string
 
 	view     *bus.View
+	beats    *process.Beats
+	probes   *process.Probes
 	registry *registry.Registry
 	sup      *supervisor.Supervisor
 	told     map[string]bool // conditions; first serve's, then watch's alone
@@ -59,6 +62,7 @@ func (c *controller) run(ctx context.Context) error {
 	specs, broken := registry.Load(c.Config, c.workspace)
 	c.view = bus.NewView(c.Bus, c.Config.Name)
 	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Log)
+	c.beats = process.NewBeats(c.Bus, c.Config.Name)
 	processes := process.New(c.Daemon, c.busURL(), c.workspace)
 
 	// The runner outlives the supervisor, which outlives what tells it things.
@@ -81,6 +85,7 @@ func (c *controller) run(ctx context.Context) error {
 		end(nil)
 	})
 	g.Go(func() error { return c.view.Run(ctx) })
+	g.Go(func() error { return c.beats.Run(ctx) })
 	g.Go(func() error {
 		if broken == nil {
 			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
@@ -98,9 +103,12 @@ func (c *controller) run(ctx context.Context) error {
 			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
 		}
 		c.judge(broken, prior)
+		c.probes = process.NewProbes(func() state.State { return c.sup.State() })
 		c.sup = c.supervisor(processes, prior, resume)
-		if err := c.Metrics.Register(process.Metrics(c.sup.State, time.Now)); err != nil {
-			return fmt.Errorf("metrics: %w", err)
+		for _, m := range []prometheus.Collector{process.Metrics(c.sup.State, time.Now), c.probes} {
+			if err := c.Metrics.Register(m); err != nil {
+				return fmt.Errorf("metrics: %w", err)
+			}
 		}
 		g.Go(func() error { return c.sup.Run(supervise) })
 		return c.serve(ctx, g, specs, broken == nil, prior)
@@ -175,6 +183,7 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 	return supervisor.New(supervisor.Options{
 		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Build, After: p.Services.After, Log: c.Log,
 		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
+		Beats: c.beats.Last, Probed: c.probes.Probed,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
 		Want: func(s spec.Located) events.ServiceDesired {
 			id := events.Entity(s.ID)

@@ -1,6 +1,7 @@
 package process_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,38 @@ import (
 
 	"core.internal/procd/process"
 	"core.internal/shared/events"
+	"core.internal/shared/process/health"
 	"core.internal/shared/state"
 )
+
+func TestProbes(t *testing.T) {
+	s := state.New("local")
+	s.Services = map[events.Entity]state.Service{"alpha": {ID: "alpha"}, "beta": {ID: "beta"}}
+	p := process.NewProbes(func() state.State { return s })
+	live := health.Target{ID: "alpha", Instance: "i", Purpose: health.Liveness}
+	p.Probed(live, 3*time.Millisecond, nil)
+	p.Probed(live, 70*time.Millisecond, errors.New("no"))
+	p.Probed(health.Target{ID: "beta", Instance: "i", Purpose: health.Whole}, time.Second, nil)
+	const want = `
+# HELP core_service_probe_failures_total Health checks that failed, those before the service was up too.
+# TYPE core_service_probe_failures_total counter
+core_service_probe_failures_total{check="liveness",service="alpha"} 1
+# HELP core_service_probe_last_seconds How long the last health check took.
+# TYPE core_service_probe_last_seconds gauge
+core_service_probe_last_seconds{check="liveness",service="alpha"} 0.07
+`
+	delete(s.Services, "beta")
+	names := []string{"core_service_probe_failures_total", "core_service_probe_last_seconds"}
+	if err := testutil.CollectAndCompare(p, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+	if n := testutil.CollectAndCount(p, "core_service_probe_seconds"); n != 1 {
+		t.Errorf("%d histograms", n)
+	}
+	if problems, err := testutil.CollectAndLint(p); err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+}
 
 func TestMetrics(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -30,6 +30,7 @@ type Follow struct {
 	Latest bool
 
 	since time.Time // begin with the records stored since then
+	more  []string  // further filters
 }
 
 // Bounds of one pull: what a follower may have in flight.
@@ -184,6 +185,9 @@ func (t *tail) consumer() jetstream.ConsumerConfig {
 		FilterSubject: string(t.Filter), AckPolicy: jetstream.AckNonePolicy,
 		MemoryStorage: true, InactiveThreshold: pullIdle, Replicas: 1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
+	}
+	if len(t.more) > 0 {
+		c.FilterSubject, c.FilterSubjects = "", append([]string{string(t.Filter)}, t.more...)
 	}
 	switch {
 	case t.last.Seq > 0:

@@ -33,7 +33,11 @@ func (c *Conn) PublishLine(node events.Node, e events.Entity, stream string, l e
 type Lines struct {
 	Node   events.Node
 	Entity events.Entity
-	Since  time.Time // lines that the bus has stored since then
+	More   []events.Entity // whose lines stand among those of Entity, as they came
+	Since  time.Time       // lines that the bus has stored since then
+	Until  time.Time       // and until then; for ever if zero
+	// Match says which lines are meant; all if nil.
+	Match func(events.LogAddress, events.LogLine) bool
 	// Tail is how many lines of the past to begin with, the latest ones; 0 for
 	// all that the bus has, negative for none.
 	Tail int
@@ -46,7 +50,7 @@ const maxTail = 10_000
 
 var errEnough = errors.New("everything was read")
 
-// Lines hands the lines of one entity to fn, oldest first, until fn fails, ctx
+// Lines hands the lines of entities to fn, oldest first, until fn fails, ctx
 // ends or, without Follow, all were read. The bus keeps the last lines of each
 // stream only; the files on disk have all.
 func (c *Conn) Lines(ctx context.Context, l Lines, fn func(events.LogAddress, events.LogLine) error) error {
@@ -59,6 +63,9 @@ func (c *Conn) Lines(ctx context.Context, l Lines, fn func(events.LogAddress, ev
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	f := Follow{Stream: events.StreamLogs, Filter: events.EntityLogs(l.Node, l.Entity), since: l.Since}
+	for _, e := range l.More {
+		f.more = append(f.more, string(events.EntityLogs(l.Node, e)))
+	}
 	f.Live = func() {
 		if live {
 			return
@@ -82,6 +89,9 @@ func (c *Conn) Lines(ctx context.Context, l Lines, fn func(events.LogAddress, ev
 		}
 		var text events.LogLine
 		if json.Unmarshal(r.Data, &text) != nil {
+			return nil
+		}
+		if !l.Until.IsZero() && r.Time.After(l.Until) || l.Match != nil && !l.Match(address, text) {
 			return nil
 		}
 		switch {

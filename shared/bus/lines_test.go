@@ -78,6 +78,11 @@ func TestLines(t *testing.T) {
 		{"since a time", bus.Lines{Node: node, Entity: "alpha", Since: between}, "stdout:four"},
 		{"the last of all since long", bus.Lines{Node: node, Entity: "alpha", Since: between.Add(-time.Hour), Tail: 1}, "stdout:four"},
 		{"of another", bus.Lines{Node: node, Entity: "beta"}, "stdout:other"},
+		{"of two", bus.Lines{Node: node, Entity: "alpha", More: []events.Entity{"beta"}, Tail: 3}, "stdout:other stdout:three stdout:four"},
+		{"until a time", bus.Lines{Node: node, Entity: "alpha", Until: between, Tail: 2}, "stderr:oh stdout:three"},
+		{"those that match", bus.Lines{Node: node, Entity: "alpha", Tail: 2, Match: func(a events.LogAddress, l events.LogLine) bool {
+			return a.Stream == "stderr" || l.Text == "one"
+		}}, "stdout:one stderr:oh"},
 		{"of another node", bus.Lines{Node: "elsewhere", Entity: "alpha"}, ""},
 	} {
 		if got := strings.Join(read(t, operator, c.l), " "); got != c.want {

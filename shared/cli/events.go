@@ -30,7 +30,7 @@ func eventsCommand() *command {
 			if err := c.arguments(0, 0); err != nil {
 				return err
 			}
-			from, err := parseSince(c.text("since"), time.Now(), true)
+			from, err := parseSince("since", c.text("since"), time.Now(), true)
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func factTone(t events.Type) ui.Tone {
 		return ui.OK
 	case "failed", "unhealthy", "exhausted", "rejected", "refused", "malformed", "oversized", "unknown":
 		return ui.Bad
-	case "starting", "stopping", "waiting", "backed_off", "exited", "closed", "started", "advanced":
+	case "starting", "stopping", "waiting", "backed_off", "unready", "lines_dropped", "exited", "closed", "started", "advanced":
 		return ui.Warn
 	}
 	return ui.Idle

@@ -4,26 +4,29 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/fsnotify/fsnotify"
 
 	"core.internal/shared/events"
+	"core.internal/shared/process/logline"
 )
 
 // fileLogs prints the log file of a service or daemon.
-func (c *call) fileLogs(ctx context.Context, name string) error {
+func (c *call) fileLogs(ctx context.Context, p *logPrinter, name string) error {
 	path := c.node.Layout().Log(name)
 	f, err := os.Open(path)
 	if err != nil {
 		return &Problem{Err: fmt.Errorf("read the log of %s: %w", name, err), Fix: "it writes one when it runs; --root and --node name another node"}
 	}
-	t := &logTail{c: c, name: name, path: path, file: f}
+	t := &logTail{c: c, p: p, name: name, path: path, file: f}
 	defer func() { t.file.Close() }()
 	follow := value[bool](c, "follow")
 	var watcher *fsnotify.Watcher
@@ -60,9 +63,12 @@ func (c *call) fileLogs(ctx context.Context, name string) error {
 // logTail prints a file that grows and may be replaced.
 type logTail struct {
 	c          *call
+	p          *logPrinter
 	name, path string
 	file       *os.File
-	part       []byte // a line without its end
+	part       []byte    // a line without its end
+	time       time.Time // of the last line that said when it was written
+	untimed    bool      // it was told that a line has no time
 }
 
 // begin prints what is there, the last lines of it where tail is not 0.
@@ -70,7 +76,7 @@ func (t *logTail) begin(tail int) error {
 	if tail == 0 {
 		return t.read()
 	}
-	var last [][]byte
+	var last []events.LogLine
 	r := bufio.NewReader(t.file)
 	for {
 		line, err := r.ReadBytes('\n')
@@ -81,12 +87,16 @@ func (t *logTail) begin(tail int) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", t.path, err)
 		}
-		if last = append(last, line); len(last) > tail {
+		l, ok := t.parse(line[:len(line)-1])
+		if !ok {
+			continue
+		}
+		if last = append(last, l); len(last) > tail {
 			last = last[1:]
 		}
 	}
-	for _, line := range last {
-		if err := t.print(line[:len(line)-1]); err != nil {
+	for _, l := range last {
+		if err := t.tell(l); err != nil {
 			return err
 		}
 	}
@@ -165,9 +175,41 @@ func (t *logTail) rest() error {
 }
 
 func (t *logTail) print(line []byte) error {
-	if t.c.text(outputFlag) == "jsonl" {
-		return json.NewEncoder(t.c.out).Encode(logRecord{Entity: events.Entity(t.name), Text: string(line)})
+	if l, ok := t.parse(line); ok {
+		return t.tell(l)
 	}
-	_, err := t.c.out.Write(append(bytes.Clone(line), '\n'))
-	return err
+	return nil
+}
+
+func (t *logTail) tell(l events.LogLine) error {
+	return t.p.line(events.LogAddress{Entity: events.Entity(t.name)}, l, false)
+}
+
+// parse reads a line of the file, and reports whether it is one that was asked
+// for. One that does not say when it was written belongs to the one before.
+func (t *logTail) parse(line []byte) (events.LogLine, bool) {
+	text := string(bytes.TrimSuffix(line, []byte{'\r'}))
+	e := logline.Parse(logline.Auto, text)
+	if stamp, rest, ok := strings.Cut(text, " "); ok && !e.Time.IsZero() && e.Level == "" && strings.HasSuffix(stamp, "Z") {
+		e.Level = logline.Level(logline.Auto, rest) // what follows the time of logging.timestamps
+	}
+	if !e.Time.IsZero() {
+		t.time = e.Time
+	}
+	l := events.LogLine{Time: e.Time, Level: e.Level}
+	if utf8.ValidString(text) {
+		l.Text = text
+	} else {
+		l.Raw = []byte(text)
+	}
+	switch bounded := !t.p.since.IsZero() || !t.p.until.IsZero(); {
+	case bounded && t.time.IsZero():
+		if !t.untimed {
+			t.untimed = true
+			t.c.note(fmt.Sprintf("the first lines of %s have no times: --since and --until are not applied to them", t.path))
+		}
+	case t.time.Before(t.p.since) || !t.p.until.IsZero() && t.time.After(t.p.until):
+		return l, false
+	}
+	return l, t.p.match(events.LogAddress{}, l)
 }

@@ -242,6 +242,25 @@ func TestLogs(t *testing.T) {
 	n.expect(0, "logs alpha --since 1h --output jsonl", `"entity":"alpha","stream":"stdout","text":"line 1"}`, `"stream":"stderr","text":"","raw":"/3g=","dropped":7}`)
 	n.expect(1, "logs alhpa", `unknown service "alhpa": did you mean "alpha"?`)
 	n.expect(2, "logs alpha --tail -1", "want 0 or more")
+	n.expect(2, "logs alpha --level loud", "want one of trace, debug, info, warn, error, fatal")
+	n.expect(2, "logs alpha --grep (", "flag --grep=\"(\": error parsing regexp")
+	n.expect(2, "logs alpha --until soon", "flag --until=\"soon\"")
+	n.expect(2, "logs alpha --until 1s --follow", "have no end")
+	n.expect(2, "logs", "which service?")
+	n.expect(0, "logs alpha --grep ^line.[02]", "line 0\nline 2\n", "!line 1")
+	n.expect(0, "logs alpha --grep ^line --tail 1", "line 2\n", "!line 1", "!\xff")
+	n.expect(0, "logs alpha --until 1h", "!line")
+	for i, level := range events.Levels() {
+		n.lines.PublishLine(testbus.Node, "beta", "stdout", events.LogLine{Time: time.Now(), Level: level, Text: fmt.Sprintf("{\"msg\":\"m%d\"}\n\tat %d", i, i), Cut: i})
+	}
+	if err := n.lines.NC.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	n.expect(0, "logs beta --level WARN", "!m2", "m3", "m4", "\tat 5… (5 bytes more are in the log file)\n")
+	n.expect(0, "logs beta --level fatal --output jsonl", `"entity":"beta","stream":"stdout","level":"fatal","msg":"m5","text":"{\"msg\":\"m5\"}\n\tat 5","cut":5}`, "!m4")
+	n.expect(0, "logs beta alpha --tail 3", "beta  | {\"msg\":\"m3\"}\nbeta  | \tat 3… (3 bytes", "!alpha | line 2")
+	n.expect(0, "logs alpha beta alpha", "alpha | line 0\nalpha | line 1", "beta  | {\"msg\":\"m0\"}\nbeta  | \tat 0\n")
+	n.expect(1, "logs alpha alhpa", `unknown service "alhpa"`)
 	n.expect(2, "logs ../alpha", "use letters, digits")
 
 	ctx, cancel := context.WithCancel(t.Context())

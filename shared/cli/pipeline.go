@@ -216,7 +216,7 @@ func (c *call) followRun(ctx context.Context, s *session, name events.Entity) er
 			return nil
 		}
 		shown[a.Stream] = l.Time
-		return writeLine(c.err, a.Stream, l, true)
+		return writeLine(c.err, l, c.err.Dim("["+a.Stream+"]")+" ")
 	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()

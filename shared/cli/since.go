@@ -15,8 +15,8 @@ type since struct {
 	time time.Time // zero where a sequence is meant, or the beginning
 }
 
-// parseSince reads what --since takes.
-func parseSince(text string, now time.Time, sequences bool) (since, error) {
+// parseSince reads what --since takes, or another flag of that kind.
+func parseSince(flag, text string, now time.Time, sequences bool) (since, error) {
 	if text == "" {
 		return since{}, nil
 	}
@@ -33,5 +33,5 @@ func parseSince(text string, now time.Time, sequences bool) (since, error) {
 	if sequences {
 		want += ", or a sequence (\"41\")"
 	}
-	return since{}, &config.UsageError{Err: fmt.Errorf("flag --since=%q: want %s", text, want)}
+	return since{}, &config.UsageError{Err: fmt.Errorf("flag --%s=%q: want %s", flag, text, want)}
 }

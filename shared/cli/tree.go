@@ -13,7 +13,7 @@ func tree() *command {
 		subs: []*command{
 			upCommand(), downCommand(), statusCommand(), eventsCommand(), logsCommand(),
 			verbCommand(ui.ActionEnable), verbCommand(ui.ActionDisable),
-			verbCommand(ui.ActionStart), verbCommand(ui.ActionStop), verbCommand(ui.ActionRestart),
+			verbCommand(ui.ActionStart), verbCommand(ui.ActionStop), verbCommand(ui.ActionRestart), verbCommand(ui.ActionReload),
 			pipelineCommand(), configCommand(), specCommand(), depCommand(), importCommand(),
 			versionCommand(), completionCommand(), helpCommand(), candidatesCommand(),
 		},

@@ -35,7 +35,7 @@ type Input struct {
 
 	State   state.ServiceState
 	Health  state.Health
-	Detail  string // why it is unhealthy
+	Detail  string // why it is unhealthy or unready
 	Policy  process.Policy
 	History process.History
 	// Waited is [Action.Keys] of the last Wait while it still waits.
@@ -253,6 +253,8 @@ func (d *decision) holds(dep spec.Dependency) (word string, stuck bool) {
 		return "", false
 	case runs && s.Health == state.HealthUnhealthy:
 		return "unhealthy", false
+	case runs && s.Health == state.HealthUnready:
+		return "not ready", false
 	case runs:
 		return "not healthy yet", false
 	case st == state.ServiceFailed, st == state.ServiceCompleted:

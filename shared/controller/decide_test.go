@@ -27,7 +27,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 //	+NAME or -NAME              a condition that holds, or does not
 //	ID STATE [WORD…]            a service
 //
-// with the words: unwanted, healthy, unhealthy, held, on=a,b/completed
+// with the words: unwanted, healthy, unhealthy, unready, held, on=a,b/completed
 // (dependencies, with conditions),
 // restart=x, answered=x, policy=p, ended=10s,11s (crashes, in seconds after the
 // epoch), well=10s (an end with status 0), waited=a,b! (keys), unusable=x. Lines
@@ -88,6 +88,8 @@ func service(t *testing.T, f []string) controller.Input {
 			in.Health = state.HealthHealthy
 		case "unhealthy":
 			in.Health, in.Detail = state.HealthUnhealthy, "no answer"
+		case "unready":
+			in.Health, in.Detail = state.HealthUnready, "busy"
 		case "held":
 			in.Held = true
 		case "on":

@@ -33,7 +33,7 @@ func world(t *rapid.T) []controller.Input {
 		}
 		s.Answered = events.ID(rapid.SampledFrom([]string{"", "r1"}).Draw(t, "answered"))
 		if s.State == state.ServiceRunning {
-			s.Health = rapid.SampledFrom([]state.Health{state.HealthUnknown, state.HealthHealthy, state.HealthUnhealthy}).Draw(t, "health")
+			s.Health = rapid.SampledFrom([]state.Health{state.HealthUnknown, state.HealthHealthy, state.HealthUnhealthy, state.HealthUnready}).Draw(t, "health")
 		}
 		for j := range i {
 			if rapid.IntRange(0, 3).Draw(t, "depends") == 0 {

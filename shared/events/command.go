@@ -84,7 +84,7 @@ func bodies() []Body {
 		StageStarting{}, StageReady{}, StageFailed{}, StageStopping{}, StageStopped{},
 		DaemonReady{}, DaemonStopped{}, ProcessReaped{},
 		ServiceRegistered{}, ServiceUnregistered{}, ServiceDesired{}, ServiceWaiting{}, ServiceStarting{}, ServicePrepared{},
-		ServiceStarted{}, ServiceHealthy{}, ServiceUnhealthy{}, ServiceStopping{}, ServiceExited{},
+		ServiceStarted{}, ServiceHealthy{}, ServiceUnhealthy{}, ServiceUnready{}, ServiceLinesDropped{}, ServiceStopping{}, ServiceExited{},
 		ServiceBackedOff{}, ServiceExhausted{}, ServiceCompleted{}, ServiceStopped{},
 		RouteOpened{}, RouteClosed{}, RouteRemoved{}, RouteRefused{},
 		RunStarted{}, RunAdvanced{}, RunEnded{}, StepBegan{}, StepCancelling{}, StepEnded{},

@@ -54,6 +54,29 @@ type LogLine struct {
 	// Dropped counts the lines before this one that did not travel because
 	// they came too fast; the file on disk has them.
 	Dropped int `json:"dropped,omitempty"`
+	// Cut counts the bytes at the end of this line that did not travel because
+	// it is too long; the file on disk has them.
+	Cut int `json:"cut,omitempty"`
+	// Level is what the line says of its severity; empty where it says nothing.
+	Level Level `json:"level,omitempty"`
+}
+
+// Level is the severity of a line.
+type Level string
+
+// Levels, from the least severe.
+const (
+	LevelTrace Level = "trace"
+	LevelDebug Level = "debug"
+	LevelInfo  Level = "info"
+	LevelWarn  Level = "warn"
+	LevelError Level = "error"
+	LevelFatal Level = "fatal"
+)
+
+// Levels lists the levels from the least severe.
+func Levels() []Level {
+	return []Level{LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal}
 }
 
 // Presence is the value of a heartbeat in [BucketPresence].

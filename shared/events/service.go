@@ -71,10 +71,23 @@ type (
 	ServiceHealthy struct {
 		Instance string `json:"instance"`
 	}
-	// ServiceUnhealthy says that a running instance fails its health check.
+	// ServiceUnhealthy says that a running instance fails its health check, or
+	// the one of its liveness where it has two.
 	ServiceUnhealthy struct {
 		Instance string `json:"instance"`
 		Reason   string `json:"reason"`
+	}
+	// ServiceUnready says that a running instance fails its readiness check: it
+	// cannot do its work now, and is left alone.
+	ServiceUnready struct {
+		Instance string `json:"instance"`
+		Reason   string `json:"reason"`
+	}
+	// ServiceLinesDropped says that an instance writes more lines than its
+	// spec lets travel. Its supervisor states it once a minute at most.
+	ServiceLinesDropped struct {
+		Instance string `json:"instance"`
+		Lines    int    `json:"lines"` // that did not travel since the instance was started or adopted
 	}
 	// ServiceStopping is the intent to end the instance.
 	ServiceStopping struct {
@@ -149,6 +162,8 @@ func (ServicePrepared) EventType() Type     { return "service.prepared" }
 func (ServiceStarted) EventType() Type      { return "service.started" }
 func (ServiceHealthy) EventType() Type      { return "service.healthy" }
 func (ServiceUnhealthy) EventType() Type    { return "service.unhealthy" }
+func (ServiceUnready) EventType() Type      { return "service.unready" }
+func (ServiceLinesDropped) EventType() Type { return "service.lines_dropped" }
 func (ServiceStopping) EventType() Type     { return "service.stopping" }
 func (ServiceExited) EventType() Type       { return "service.exited" }
 func (ServiceBackedOff) EventType() Type    { return "service.backed_off" }
@@ -165,6 +180,8 @@ func (ServicePrepared) EventVersion() int     { return 1 }
 func (ServiceStarted) EventVersion() int      { return 1 }
 func (ServiceHealthy) EventVersion() int      { return 1 }
 func (ServiceUnhealthy) EventVersion() int    { return 1 }
+func (ServiceUnready) EventVersion() int      { return 1 }
+func (ServiceLinesDropped) EventVersion() int { return 1 }
 func (ServiceStopping) EventVersion() int     { return 1 }
 func (ServiceExited) EventVersion() int       { return 1 }
 func (ServiceBackedOff) EventVersion() int    { return 1 }

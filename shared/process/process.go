@@ -28,9 +28,30 @@ type Command struct {
 	// "preStart[0]". Its lines have the name in front, it runs while no instance
 	// does, and no later supervisor takes it over: Adopt ends it.
 	Hook string
+	// Output says more of what becomes of what it writes.
+	Output Output
 	// Note is the supervisor's own, such as the ports it gave the instance. It
 	// comes back with an adopted one; see [Recorded].
 	Note string
+}
+
+// Output says what becomes of the lines that a process writes.
+type Output struct {
+	MaxSize    int64 `json:"max_size,omitempty"`  // bytes at which a log file is rotated; the runner's if 0
+	MaxFiles   int   `json:"max_files,omitempty"` // rotated files kept; any number if 0
+	Timestamps bool  `json:"timestamps,omitempty"`
+	// Format is how its lines are written: json, text, or auto, also if empty.
+	Format string `json:"format,omitempty"`
+	// Multiline matches a line that continues the one before; none if empty.
+	// MaxLines is how many make one entry at most; 500 if 0.
+	Multiline string `json:"multiline,omitempty"`
+	MaxLines  int    `json:"max_lines,omitempty"`
+	// Rate is how many lines of all streams travel within Per, a second if 0;
+	// the runner's rate for each stream if 0.
+	Rate int           `json:"rate,omitempty"`
+	Per  time.Duration `json:"per,omitempty"`
+	// Pattern is looked for in every line until one matches; see [Noticer].
+	Pattern string `json:"pattern,omitempty"`
 }
 
 // Exit says how an instance ended.
@@ -57,6 +78,17 @@ type Process interface {
 	// Stop asks the process group to end, kills what is left of it after the
 	// command's StopTimeout or when ctx ends, and returns when all is gone.
 	Stop(ctx context.Context) error
+}
+
+// Noticer is a [Process] whose runner looks at what it writes.
+type Noticer interface {
+	Process
+	// Matched is closed once it has written a line that [Output.Pattern]
+	// matches; nil where there is none.
+	Matched() <-chan struct{}
+	// Dropped brings, at most once a minute, how many lines of it have not
+	// travelled because of [Output.Rate]; nil where there is none.
+	Dropped() <-chan int
 }
 
 // Runner starts processes and finds those that an earlier supervisor left.

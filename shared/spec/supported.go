@@ -15,14 +15,6 @@ var notYet = []struct {
 	{"process.type", []string{"cron"}},
 	{"process.replicas", nil},
 	{"process.ensure[].extract", []string{"tar.gz", "tar.xz", "zip"}},
-	{"logging.maxSize", nil},
-	{"logging.maxFiles", nil},
-	{"logging.timestamps", nil},
-	{"logging.multiline", nil},
-	{"logging.rateLimit", nil},
-	{"health.type", []string{"grpc", "bus", "log"}},
-	{"health.liveness", nil},
-	{"health.readiness", nil},
 }
 
 // generic is a field as a row names it.

@@ -42,6 +42,8 @@
 //	started       running     starting; any, where the process was adopted
 //	healthy       (same)      running: health becomes healthy
 //	unhealthy     (same)      running: health becomes unhealthy
+//	unready       (same)      running: health becomes unready
+//	lines_dropped (same)      running
 //	stopping      stopping    starting, running
 //	exited        exited      starting, running, stopping
 //	backed_off    backoff     exited
@@ -52,7 +54,8 @@
 //
 // A process exists in starting (perhaps), running and stopping only; ports,
 // routes, pid and health are empty in all other states. A service does its work
-// ([Service.Serving]) when it is running and healthy. The last fact decides,
+// ([Service.Serving]) when it is running and healthy. An unhealthy one is ended,
+// where its restart policy allows that; an unready one is left alone. The last fact decides,
 // also where a supervisor broke the table.
 //
 // # States of a stage

@@ -50,6 +50,10 @@ func (s Service) fold(e events.Envelope, body events.Body) Service {
 		s.Health, s.HealthyAt, s.Reason = HealthHealthy, e.Time, ""
 	case events.ServiceUnhealthy:
 		s.Health, s.HealthyAt, s.Reason = HealthUnhealthy, time.Time{}, f.Reason
+	case events.ServiceUnready:
+		s.Health, s.HealthyAt, s.Reason = HealthUnready, time.Time{}, f.Reason
+	case events.ServiceLinesDropped:
+		s.Dropped = f.Lines
 	case events.ServiceStopping:
 		s.State, s.Since, s.Until, s.Reason = ServiceStopping, e.Time, time.Time{}, f.Reason
 		s.Health, s.HealthyAt = HealthUnknown, time.Time{}
@@ -73,7 +77,7 @@ func (s Service) fold(e events.Envelope, body events.Body) Service {
 func (s Service) down(to ServiceState, since time.Time, reason string) Service {
 	s.State, s.Since, s.Until, s.Reason = to, since, time.Time{}, reason
 	s.Health, s.HealthyAt = HealthUnknown, time.Time{}
-	s.Instance, s.PID, s.Ports, s.Routes, s.Unenforced = "", 0, nil, nil, ""
+	s.Instance, s.PID, s.Ports, s.Routes, s.Unenforced, s.Dropped = "", 0, nil, nil, "", 0
 	return s
 }
 

@@ -38,6 +38,8 @@ func fact(t *rapid.T, n int) events.Envelope {
 			events.ServiceStarted{Instance: instance, PID: number("pid"), Restarts: number("n"), Routes: routes, Restart: events.ID(instance)},
 			events.ServiceHealthy{Instance: instance},
 			events.ServiceUnhealthy{Instance: instance, Reason: "no"},
+			events.ServiceUnready{Instance: instance, Reason: "busy"},
+			events.ServiceLinesDropped{Instance: instance, Lines: 7},
 			events.ServiceStopping{Instance: instance, Reason: "asked"},
 			events.ServiceExited{Instance: instance, Code: number("code"), LastLines: []string{"<bye>"}},
 			events.ServiceBackedOff{Until: at.Add(time.Second), Restarts: number("n"), Reason: "again"},

@@ -89,6 +89,7 @@ const (
 	HealthUnknown   Health = "unknown" // not running, or not checked yet
 	HealthHealthy   Health = "healthy"
 	HealthUnhealthy Health = "unhealthy"
+	HealthUnready   Health = "unready" // it lives, but cannot do its work now
 )
 
 // Service is one supervised process.
@@ -112,6 +113,7 @@ type Service struct {
 	// Unenforced says which resources of its spec nobody enforces on its instance.
 	Unenforced string                `json:"unenforced,omitempty"`
 	LastExit   *events.ServiceExited `json:"last_exit,omitempty"`
+	Dropped    int                   `json:"dropped,omitempty"` // lines of the instance that did not travel
 	Reason     string                `json:"reason,omitempty"`
 	Seq        uint64                `json:"seq"` // of its last fact
 }

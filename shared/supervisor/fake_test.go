@@ -103,6 +103,7 @@ func (j *journal) lawful(t testing.TB, before state.State) {
 	const down = "idle waiting backoff exited completed failed stopped"
 	from := map[events.Fact]string{
 		"waiting": down, "starting": down, "started": "starting", "healthy": "running", "unhealthy": "running",
+		"unready": "running", "lines_dropped": "starting running stopping",
 		"stopping": "starting running", "exited": "starting running stopping", "backed_off": "exited", "completed": "exited",
 		"exhausted": down, "stopped": down,
 	}
@@ -138,12 +139,15 @@ type scripted struct {
 	live   map[string]*fake
 	starts map[string]int
 	before map[string]*fake // what an earlier supervisor left
+
+	patterns map[string]string // of the last instance
 }
 
 func newScripted() *scripted {
 	return &scripted{
 		pid: 100, fail: map[string]error{}, life: map[string]time.Duration{}, exit: map[string]process.Exit{},
 		slow: map[string]time.Duration{}, delay: map[string]time.Duration{}, live: map[string]*fake{}, starts: map[string]int{}, before: map[string]*fake{},
+		patterns: map[string]string{},
 	}
 }
 
@@ -156,7 +160,12 @@ type fake struct {
 	once     sync.Once
 	done     chan struct{}
 	exit     process.Exit
+	matched  chan struct{}
+	dropped  chan int
 }
+
+func (f *fake) Matched() <-chan struct{} { return f.matched }
+func (f *fake) Dropped() <-chan int      { return f.dropped }
 
 func (f *fake) PID() int              { return f.pid }
 func (f *fake) Instance() string      { return f.instance }
@@ -214,6 +223,8 @@ func (r *scripted) Start(ctx context.Context, c process.Command) (process.Proces
 	}
 	r.pid++
 	f := &fake{r: r, id: c.ID, instance: c.Instance, note: c.Note, pid: r.pid, done: make(chan struct{})}
+	f.matched, f.dropped = make(chan struct{}), make(chan int, 1)
+	r.patterns[c.ID] = c.Output.Pattern
 	r.live[c.ID] = f
 	if d, ok := r.life[c.ID]; ok {
 		exit := r.exit[c.ID]

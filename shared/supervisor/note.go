@@ -6,7 +6,6 @@ import (
 
 	"core.internal/shared/events"
 	"core.internal/shared/process"
-	"core.internal/shared/process/health"
 )
 
 // note is what a supervisor needs to go on with an instance that an earlier one
@@ -16,7 +15,7 @@ type note struct {
 	Request  events.ID      `json:"request,omitempty"`
 	Ports    []events.Port  `json:"ports,omitempty"`
 	Routes   []events.Route `json:"routes,omitempty"`
-	Check    health.Check   `json:"check"`
+	Checks                  // how its health is known
 }
 
 func (n note) encode() (string, error) {

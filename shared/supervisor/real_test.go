@@ -25,7 +25,7 @@ import (
 )
 
 // The test binary is also a service: it answers HTTP on LISTEN, with status 500
-// while its data directory has a file "sick".
+// while its data directory has a file "sick", or for /ready "busy".
 func TestMain(m *testing.M) {
 	if address := os.Getenv("LISTEN"); address != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -36,8 +36,12 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if _, err := os.Stat(filepath.Join(os.Getenv("CORE_DATA_DIR"), "sick")); err == nil {
-				http.Error(w, "sick", http.StatusInternalServerError)
+			state := "sick"
+			if r.URL.Path == "/ready" {
+				state = "busy"
+			}
+			if _, err := os.Stat(filepath.Join(os.Getenv("CORE_DATA_DIR"), state)); err == nil {
+				http.Error(w, state, http.StatusInternalServerError)
 			}
 		}))
 		<-ctx.Done()

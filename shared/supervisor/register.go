@@ -111,10 +111,14 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 	}
 	u.proc, u.instance, u.state, u.launched = p, p.Instance(), state.ServiceRunning, true
 	u.restarts, u.answered, u.kept, u.ran = n.Restarts, n.Request, n.Ports, u.spec
-	u.built = Built{Ports: n.Ports, Routes: n.Routes, Check: n.Check}
-	healthy := prior.Instance == u.instance && prior.Health == state.HealthHealthy
-	if healthy {
-		u.health, u.since = state.HealthHealthy, prior.HealthyAt
+	u.built = Built{Ports: n.Ports, Routes: n.Routes, Checks: n.Checks}
+	if prior.Instance == u.instance {
+		switch prior.Health {
+		case state.HealthHealthy:
+			u.health, u.since = state.HealthHealthy, prior.HealthyAt
+		case state.HealthUnready:
+			u.health, u.detail = state.HealthUnready, prior.Reason
+		}
 	}
 	s.watch(u, p)
 	s.state(u, events.ServiceStarted{
@@ -122,7 +126,7 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 		Unenforced: unenforced(p),
 	})
 	s.opt.Log.Info("service adopted", "service", u.id, "pid", p.PID())
-	s.check(u, healthy)
+	s.check(u)
 }
 
 // recall goes on from what was known of a service that does not run.

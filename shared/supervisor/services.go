@@ -81,14 +81,7 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 		Prepared: changes, Command: command,
 		PreStart: b.hooks(r, "preStart", r.Process.PreStart, command.Env),
 		Routes:   r.EventRoutes(),
-		Check: health.Check{
-			Type: r.Health.Type, Endpoint: r.Health.Endpoint, Expected: r.Health.ExpectedStatus, Command: r.Health.Command,
-			Interval: time.Duration(r.Health.Interval), Timeout: time.Duration(r.Health.Timeout),
-			StartPeriod: time.Duration(r.Health.StartPeriod), Threshold: r.Health.FailureThreshold, Successes: r.Health.SuccessThreshold,
-		},
-	}
-	if r.Health.Type == spec.HealthExec {
-		built.Check.Env, built.Check.Dir = command.Env, r.Process.WorkingDir
+		Checks:   checks(r, command.Env),
 	}
 	for _, p := range r.AllPorts() {
 		built.Ports = append(built.Ports, events.Port{Name: p.Name, Port: p.Port.Port, Protocol: protocol(p.Protocol)})
@@ -119,6 +112,7 @@ func (b *Services) command(r spec.Located, instance string, as *account) (proces
 		Env: env, Dir: r.Process.WorkingDir, Attributes: attributes(r, as),
 		StopSignal: r.Process.StopSignal.Number(), StopTimeout: r.Process.StopTimeout.Or(b.StopTimeout),
 		Stdout: r.Logging.Stdout, Stderr: r.Logging.Stderr, Retention: time.Duration(r.Logging.Retention),
+		Output: output(r.Logging),
 	}, err
 }
 
@@ -157,6 +151,43 @@ func (b *Services) After(ctx context.Context, s spec.Located, i Instance) (proce
 	}
 	command, err := b.command(r, i.Name, as)
 	return command, b.hooks(r, "postStop", r.Process.PostStop, command.Env), err
+}
+
+// output is what a spec says of what its service writes.
+func output(l spec.Logging) process.Output {
+	o := process.Output{MaxSize: int64(l.MaxSize), MaxFiles: l.MaxFiles, Timestamps: l.Timestamps, Format: l.Format}
+	if m := l.Multiline; m != nil {
+		o.Multiline, o.MaxLines = m.Pattern, m.MaxLines
+	}
+	if r := l.RateLimit; r != nil {
+		o.Rate, o.Per = r.Lines, time.Duration(r.Per)
+	}
+	return o
+}
+
+// checks are the checks that a resolved spec asks for.
+func checks(r spec.Located, env []string) Checks {
+	check := func(p spec.Probe) health.Check {
+		c := health.Check{
+			Type: p.Type, Endpoint: p.Endpoint, Expected: p.ExpectedStatus, Command: p.Command, Service: p.Service, Pattern: p.Pattern,
+			Interval: time.Duration(p.Interval), Timeout: time.Duration(p.Timeout),
+			StartPeriod: time.Duration(p.StartPeriod), Threshold: p.FailureThreshold, Successes: p.SuccessThreshold,
+		}
+		if p.Type == spec.HealthExec {
+			c.Env, c.Dir = env, r.Process.WorkingDir
+		}
+		return c
+	}
+	all := Checks{Check: check(r.Health.Probe)}
+	if p := r.Health.Liveness; p != nil {
+		c := check(*p)
+		all.Liveness = &c
+	}
+	if p := r.Health.Readiness; p != nil {
+		c := check(*p)
+		all.Readiness = &c
+	}
+	return all
 }
 
 func protocol(p string) string {

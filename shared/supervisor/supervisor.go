@@ -35,7 +35,7 @@ type Built struct {
 	Command process.Command
 	Ports   []events.Port
 	Routes  []events.Route // with upstreams
-	Check   health.Check
+	Checks
 	// Prepared says in words what was made or changed for it, also where Build
 	// fails.
 	Prepared []string
@@ -74,6 +74,12 @@ type Options struct {
 	// Gate names a condition without which nothing is started, and about which
 	// nothing is said; none if empty.
 	Gate string
+	// Probe carries out one check; health.Probe if nil.
+	Probe func(ctx context.Context, c health.Check) error
+	// Beats tells the heartbeats of services, for checks of type bus; may be nil.
+	Beats health.Beats
+	// Probed is told of each probe how long it took; may be nil.
+	Probed func(t health.Target, took time.Duration, err error)
 	// StopTimeout is how long Run takes to stop everything before it kills
 	// what is left; 10 s if 0.
 	StopTimeout time.Duration
@@ -160,7 +166,7 @@ func New(o Options) *Supervisor {
 	}
 	s.fold = state.NewBuilder(first)
 	s.mail.ready = make(chan struct{}, 1)
-	s.prober = health.New(health.Options{Report: s.report})
+	s.prober = health.New(health.Options{Report: s.report, Probe: o.Probe, Beats: o.Beats, Probed: o.Probed})
 	return s
 }
 

@@ -12,7 +12,6 @@ import (
 	"core.internal/shared/controller"
 	"core.internal/shared/events"
 	"core.internal/shared/process"
-	"core.internal/shared/process/health"
 	"core.internal/shared/process/ports"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
@@ -33,7 +32,8 @@ type unit struct {
 
 	state     state.ServiceState
 	health    state.Health
-	detail    string    // why it is unhealthy
+	detail    string    // why it is unhealthy or unready
+	opinions  opinions  // of the checks
 	since     time.Time // of being healthy; zero while it is not
 	history   process.History
 	waited    []string
@@ -152,7 +152,8 @@ func (s *Supervisor) launch(j job) (Built, process.Process, error) {
 		}
 		return Built{}, nil, err
 	}
-	j.note.Ports, j.note.Routes, j.note.Check = built.Ports, built.Routes, built.Check
+	j.note.Ports, j.note.Routes, j.note.Checks = built.Ports, built.Routes, built.Checks
+	built.Command.Output.Pattern = built.pattern()
 	built.Command.ID, built.Command.Instance = string(j.u.id), j.instance.Name
 	if built.Command.Note, err = j.note.encode(); err != nil {
 		return Built{}, nil, err
@@ -206,7 +207,7 @@ func (s *Supervisor) launchedUnit(u *unit, built Built, p process.Process, err e
 		Instance: u.instance, PID: p.PID(), Restarts: u.restarts, Ports: built.Ports, Routes: built.Routes, Restart: u.answered,
 		Unenforced: unenforced(p),
 	})
-	s.check(u, false)
+	s.check(u)
 }
 
 // unenforced says which resources of a process nobody enforces.
@@ -215,42 +216,6 @@ func unenforced(p process.Process) string {
 		return b.Unenforced()
 	}
 	return ""
-}
-
-// check begins to check a running instance's health.
-func (s *Supervisor) check(u *unit, healthy bool) {
-	c := u.built.Check
-	if c.Type == spec.HealthNone || c.Type == "" {
-		if !healthy {
-			s.healthy(u)
-		}
-		return
-	}
-	s.prober.Add(string(u.id), u.instance, c, healthy)
-}
-
-func (s *Supervisor) healthy(u *unit) {
-	u.health, u.detail, u.since = state.HealthHealthy, "", s.opt.Now()
-	s.state(u, events.ServiceHealthy{Instance: u.instance})
-}
-
-// report takes a verdict of the prober's.
-func (s *Supervisor) report(id, instance string, v health.Verdict) {
-	s.mail.post(func() {
-		u := s.byID[events.Entity(id)]
-		if u == nil || u.instance != instance || u.state != state.ServiceRunning {
-			return
-		}
-		if v.Healthy {
-			s.healthy(u)
-			return
-		}
-		if !u.since.IsZero() && s.opt.Now().Sub(u.since) >= u.policy.Reset {
-			u.history = process.History{}
-		}
-		u.health, u.detail, u.since = state.HealthUnhealthy, v.Reason, time.Time{}
-		s.state(u, events.ServiceUnhealthy{Instance: u.instance, Reason: v.Reason})
-	})
 }
 
 // stop states the intent to end an instance and ends it.
@@ -291,10 +256,11 @@ func (s *Supervisor) end(u *unit) {
 // watch waits for the end of a process.
 func (s *Supervisor) watch(u *unit, p process.Process) {
 	s.work.Go(func() {
+		s.heed(u, p)
 		select {
 		case <-p.Done():
-		case <-s.leave:
-			return
+		default:
+			return // left to a successor
 		}
 		s.mail.post(func() {
 			if u.proc == p {

@@ -90,7 +90,7 @@ func Actions() []Action {
 			About:   "stop services now and at every boot",
 			Confirm: "Stop it now and keep it stopped at every boot?",
 			request: ask(events.Procd, events.DisableService{}), enabled: canDisable},
-		{ID: ActionLogs, Label: "Logs", Key: "l", Verb: "logs", Args: "SERVICE", On: []Kind{KindService, KindDaemon, KindRun},
+		{ID: ActionLogs, Label: "Logs", Key: "l", Verb: "logs", Args: "SERVICE…", On: []Kind{KindService, KindDaemon, KindRun},
 			About:   "show what a service, daemon or run wrote",
 			enabled: canLogs},
 		{ID: ActionRun, Label: "Run", Key: "p", Verb: "pipeline run", Args: "NAME [KEY=VALUE…]", On: []Kind{KindPipeline},

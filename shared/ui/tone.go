@@ -41,6 +41,8 @@ func health(v state.Service) Badge {
 		return Badge{string(v.Health), OK}
 	case state.HealthUnhealthy:
 		return Badge{string(v.Health), Bad}
+	case state.HealthUnready:
+		return Badge{string(v.Health), Warn}
 	}
 	if v.State == state.ServiceRunning {
 		return Badge{"checking", Warn}

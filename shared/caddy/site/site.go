@@ -65,6 +65,9 @@ func why(s state.Service) string {
 		if s.Health == state.HealthUnhealthy {
 			return because("unhealthy", s.Reason)
 		}
+		if s.Health == state.HealthUnready {
+			return because("not ready", s.Reason)
+		}
 		return "starting"
 	case state.ServiceBackoff:
 		return because("starts again soon", s.Reason)

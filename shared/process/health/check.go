@@ -11,11 +11,13 @@ import (
 // schema's defaults.
 type Check struct {
 	Type     spec.HealthType
-	Endpoint string // http: a URL; tcp: host:port
+	Endpoint string // http: a URL; tcp and grpc: host:port
 	Expected []int  // http: statuses that are healthy; any 2xx if empty
 	Command  []string
 	Env      []string // exec: its complete environment
 	Dir      string   // exec
+	Service  string   `json:",omitempty"` // grpc: what is asked about; the whole server if empty
+	Pattern  string   `json:",omitempty"` // log: what a line must match
 
 	Interval, Timeout, StartPeriod time.Duration
 	Threshold                      int // failures in a row that make it unhealthy

@@ -120,7 +120,7 @@ func TestProbeTCPAndNone(t *testing.T) {
 	if err := health.Probe(t.Context(), health.Check{Type: spec.HealthNone}); err != nil {
 		t.Error(err)
 	}
-	if err := health.Probe(t.Context(), health.Check{Type: "grpc"}); err == nil {
+	if err := health.Probe(t.Context(), health.Check{Type: "carrier pigeon"}); err == nil {
 		t.Error("an unknown type passed")
 	}
 }
@@ -249,10 +249,14 @@ func (r *recorder) probe(_ context.Context, c health.Check) error {
 	return r.err(c.Endpoint, since)
 }
 
-func (r *recorder) report(id, instance string, v health.Verdict) {
+func (r *recorder) report(t health.Target, v health.Verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reports = append(r.reports, fmt.Sprintf("%v %s/%s %v %s", time.Since(r.began), id, instance, v.Healthy, v.Reason))
+	r.reports = append(r.reports, fmt.Sprintf("%v %s/%s %v %s", time.Since(r.began), t.ID, t.Instance, v.Healthy, v.Reason))
+}
+
+func whole(id, instance string) health.Target {
+	return health.Target{ID: id, Instance: instance, Purpose: health.Whole}
 }
 
 func prober(t *testing.T, r *recorder, workers int) *health.Prober {
@@ -274,7 +278,7 @@ func TestCadence(t *testing.T) {
 			return nil
 		}
 		p := prober(t, r, 0)
-		p.Add("alpha", "i1", health.Check{Endpoint: "alpha", Type: spec.HealthTCP}, false)
+		p.Add(whole("alpha", "i1"), health.Check{Endpoint: "alpha", Type: spec.HealthTCP}, false)
 		<-time.After(40 * time.Second)
 		p.Remove("alpha", "i1")
 		<-time.After(time.Minute)
@@ -303,9 +307,9 @@ func TestReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
 		p := prober(t, r, 0)
-		p.Add("alpha", "i1", health.Check{Endpoint: "a"}, false)
+		p.Add(whole("alpha", "i1"), health.Check{Endpoint: "a"}, false)
 		synctest.Wait()
-		p.Add("alpha", "i2", health.Check{Endpoint: "b"}, true)
+		p.Add(whole("alpha", "i2"), health.Check{Endpoint: "b"}, true)
 		p.Remove("alpha", "i1") // too late to matter
 		<-time.After(6 * time.Second)
 		r.mu.Lock()
@@ -320,14 +324,14 @@ func TestWorkersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var under, most, probes atomic.Int64
 		p := health.New(health.Options{
-			Report: func(string, string, health.Verdict) {},
+			Report: func(health.Target, health.Verdict) {},
 			Probe: func(ctx context.Context, c health.Check) error {
 				n := under.Add(1)
 				defer under.Add(-1)
 				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 				}
 				probes.Add(1)
-				<-time.After(time.Second)
+				<-time.After(50 * time.Millisecond)
 				return nil
 			},
 			Workers: 4,
@@ -336,9 +340,9 @@ func TestWorkersAreBounded(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); p.Run(ctx) }()
 		for i := range 20 {
-			p.Add(fmt.Sprint("s", i), "i", health.Check{}, false)
+			p.Add(whole(fmt.Sprint("s", i), "i"), health.Check{}, false)
 		}
-		<-time.After(5500 * time.Millisecond)
+		<-time.After(300 * time.Millisecond)
 		if most.Load() != 4 || probes.Load() < 20 {
 			t.Errorf("%d at once, %d in all", most.Load(), probes.Load())
 		}

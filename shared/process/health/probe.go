@@ -21,7 +21,7 @@ import (
 )
 
 // Probe carries out one check and returns nil if it passed. It takes no longer
-// than the check's timeout.
+// than the check's timeout. Checks of type bus and log are a [Prober]'s.
 func Probe(ctx context.Context, c Check) error {
 	c = c.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -34,9 +34,11 @@ func Probe(ctx context.Context, c Check) error {
 		err = probeTCP(ctx, c)
 	case spec.HealthExec:
 		err = probeExec(ctx, c)
+	case spec.HealthGRPC:
+		err = probeGRPC(ctx, c)
 	case spec.HealthNone, "":
 	default:
-		return fmt.Errorf("health type %q is none of http, tcp, exec and none", c.Type)
+		return fmt.Errorf("health type %q: want http, tcp, exec, grpc or none", c.Type)
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("no answer within %s", c.Timeout)

@@ -3,19 +3,32 @@ package health
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"core.internal/shared/spec"
 )
 
 // Options configure a [Prober]. Report is required.
 type Options struct {
 	// Report is told each change of an instance's verdict.
-	Report func(id, instance string, v Verdict)
+	Report func(t Target, v Verdict)
 	// Probe carries out one check; the package's Probe if nil.
 	Probe func(ctx context.Context, c Check) error
-	// Workers is how many probes may be under way at once; 16 if 0.
+	// Beats is asked for checks of type bus; without it they fail.
+	Beats Beats
+	// Probed is told how long each probe over the network, or of a command,
+	// took and what came of it; may be nil.
+	Probed func(t Target, took time.Duration, err error)
+	// Workers is how many probes may be under way at once, but for those that
+	// take longer than 100 ms; 16 if 0.
 	Workers int
 }
+
+// patience is how long a probe counts as work: what takes longer waits for an
+// answer, and must not keep others from being asked.
+const patience = 100 * time.Millisecond
 
 // Prober probes many instances.
 type Prober struct {
@@ -23,25 +36,26 @@ type Prober struct {
 	wake chan struct{}
 
 	mu    sync.Mutex
-	queue queue            // guarded by mu
-	byID  map[string]*item // guarded by mu
+	queue queue           // guarded by mu
+	items map[place]*item // guarded by mu
 	// running counts the probes under way, late is whether one had to wait for
 	// a worker; both guarded by mu.
 	running int
 	late    bool
 }
 
-// item is one instance under watch. All fields are guarded by Prober.mu but
-// check and the identity, which never change.
+// item is one check of an instance under watch. All fields are guarded by
+// Prober.mu but check and target, which never change.
 type item struct {
-	id, instance string
-	check        Check
-	began        time.Time
-	tracker      Tracker
-	pause        time.Duration
-	due          time.Time
-	place        int // in the queue; -1 while it is being probed
-	removed      bool
+	target  Target
+	check   Check
+	began   time.Time
+	tracker Tracker
+	pause   time.Duration
+	due     time.Time
+	told    bool // see [Prober.Told]
+	place   int  // in the queue; -1 while it is being probed
+	removed bool
 }
 
 // New returns a prober; Run makes it probe.
@@ -52,29 +66,50 @@ func New(o Options) *Prober {
 	if o.Probe == nil {
 		o.Probe = Probe
 	}
-	return &Prober{opt: o, wake: make(chan struct{}, 1), byID: map[string]*item{}}
+	return &Prober{opt: o, wake: make(chan struct{}, 1), items: map[place]*item{}}
 }
 
-// Add begins to watch an instance, in place of another of that id. healthy says
-// that it is known to be healthy already, as an adopted one may be.
-func (p *Prober) Add(id, instance string, c Check, healthy bool) {
+// Add begins to watch an instance, in place of another of that id and purpose.
+// healthy says that it is known to be healthy already, as an adopted one may be.
+func (p *Prober) Add(t Target, c Check, healthy bool) {
 	now := time.Now()
-	i := &item{id: id, instance: instance, check: c.withDefaults(), began: now, due: now}
+	i := &item{target: t, check: c.withDefaults(), began: now, due: now, told: healthy}
 	i.tracker = Tracker{known: healthy, healthy: healthy}
+	at := place{t.ID, t.Purpose}
 	p.mu.Lock()
-	p.remove(p.byID[id])
-	p.byID[id] = i
+	p.remove(p.items[at])
+	p.items[at] = i
 	heap.Push(&p.queue, i)
 	p.mu.Unlock()
 	p.poke()
+}
+
+// Told says that an instance has written what its checks of type log wait for.
+func (p *Prober) Told(id, instance string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, purpose := range purposes {
+		i := p.items[place{id, purpose}]
+		if i == nil || i.target.Instance != instance || i.told || i.check.Type != spec.HealthLog {
+			continue
+		}
+		i.told, i.pause = true, 0
+		if i.place >= 0 {
+			i.due = time.Now()
+			heap.Fix(&p.queue, i.place)
+			p.poke()
+		}
+	}
 }
 
 // Remove ends the watch of an instance.
 func (p *Prober) Remove(id, instance string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := p.byID[id]; i != nil && i.instance == instance {
-		p.remove(i)
+	for _, purpose := range purposes {
+		if i := p.items[place{id, purpose}]; i != nil && i.target.Instance == instance {
+			p.remove(i)
+		}
 	}
 }
 
@@ -83,7 +118,7 @@ func (p *Prober) remove(i *item) {
 		return
 	}
 	i.removed = true
-	delete(p.byID, i.id)
+	delete(p.items, place{i.target.ID, i.target.Purpose})
 	if i.place >= 0 {
 		heap.Remove(&p.queue, i.place)
 	}
@@ -132,24 +167,28 @@ func (p *Prober) Run(ctx context.Context) error {
 
 // probe makes one probe and puts the item back.
 func (p *Prober) probe(ctx context.Context, i *item) {
-	err := p.opt.Probe(ctx, i.check)
+	err := p.ask(ctx, i)
 	p.mu.Lock()
-	p.running--
 	var verdict Verdict
 	var changed bool
 	if !i.removed && ctx.Err() == nil {
 		uptime := time.Since(i.began)
-		verdict, changed = i.tracker.Observe(i.check, err, uptime)
+		if !errors.Is(err, errUnsure) {
+			verdict, changed = i.tracker.Observe(i.check, err, uptime)
+		}
 		i.pause = i.tracker.pause(i.check, i.pause, uptime)
 	}
 	p.mu.Unlock()
 	if changed {
 		// Before the item is due again, so that reports keep their order.
-		p.opt.Report(i.id, i.instance, verdict)
+		p.opt.Report(i.target, verdict)
 	}
 	p.mu.Lock()
-	if !i.removed {
-		i.due = time.Now().Add(i.pause)
+	if !i.removed && !i.settled() {
+		i.due = time.Now()
+		if i.check.Type != spec.HealthLog || !i.told {
+			i.due = i.due.Add(i.pause)
+		}
 		heap.Push(&p.queue, i)
 	}
 	wake := p.late || len(p.queue) > 0 && p.queue[0] == i
@@ -157,6 +196,40 @@ func (p *Prober) probe(ctx context.Context, i *item) {
 	if wake {
 		p.poke()
 	}
+}
+
+// ask makes one probe, with the worker that Run counted for it.
+func (p *Prober) ask(ctx context.Context, i *item) error {
+	switch i.check.Type {
+	case spec.HealthBus, spec.HealthLog:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.running--
+		if i.check.Type == spec.HealthLog {
+			return i.written()
+		}
+		return i.heard(p.opt.Beats, time.Now())
+	}
+	began := time.Now()
+	slow := time.AfterFunc(patience, p.release)
+	err := p.opt.Probe(ctx, i.check)
+	if slow.Stop() {
+		p.mu.Lock()
+		p.running--
+		p.mu.Unlock()
+	}
+	if p.opt.Probed != nil && ctx.Err() == nil {
+		p.opt.Probed(i.target, time.Since(began), err)
+	}
+	return err
+}
+
+// release gives up the worker of a probe that waits.
+func (p *Prober) release() {
+	p.mu.Lock()
+	p.running--
+	p.mu.Unlock()
+	p.poke()
 }
 
 // queue is a heap of items by when they are due.

@@ -61,11 +61,18 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 	}
 	if j == nil || j.Boot != h.boot {
 		if j != nil && j.Group != "" {
-			newProc(r, j.record).dissolve()
+			p, _ := newProc(r, j.record) // nothing is looked for in what it wrote
+			p.dissolve()
 		}
 		return nil, r.discard(id) // nothing was started, or nothing of it is left
 	}
-	p := newProc(r, j.record)
+	p, err := newProc(r, j.record)
+	if err != nil {
+		r.o.Log.Warn("what is looked for in the output of a process", "id", id, "err", err)
+	}
+	if j.matched && p.find != nil {
+		p.find.tell()
+	}
 	p.adopted = true
 	fd, s := -1, stat{}
 	if j.started.PID != 0 {
@@ -114,7 +121,7 @@ func (r *Runner) endHook(ctx context.Context, h host, id string) error {
 	defer r.release(id)
 	j, err := load(r.o.Dir, id)
 	if err == nil && j != nil && j.Boot == h.boot {
-		p := newProc(r, j.record)
+		p, _ := newProc(r, j.record) // nothing is looked for in what it writes
 		p.identity = j.started
 		hurry := make(chan struct{})
 		close(hurry)
@@ -148,11 +155,23 @@ func (p *proc) remember() {
 			offset = p.rec.ErrOffset
 		}
 		lines, rest := tailFrom(l.path, offset)
+		stamped := p.rec.Output.Timestamps
 		for _, s := range lines {
+			if stamped {
+				s = unstamped(s)
+			}
 			p.tail.put(s)
 		}
+		if stamped {
+			rest = unstamped(rest)
+		}
 		if len(p.streams) > i {
-			p.streams[i].cut.carry = rest[len(rest)-len(rest)%maxLine:]
+			p.streams[i].cut.begin(rest)
+		}
+		if p.find.looking() {
+			if err := p.find.scan(l.path, offset, stamped); err != nil {
+				p.r.o.Log.Warn("look for a line in a log file", "id", p.rec.ID, "file", l.path, "err", err)
+			}
 		}
 	}
 }

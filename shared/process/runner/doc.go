@@ -50,11 +50,21 @@
 //
 // Bytes go to the log file first, verbatim, and then line by line to the Sink.
 // Files are rotated between lines by size, carry the time in their names, and are
-// kept for the command's Retention. Lines for the Sink are cut at 16 KiB and
-// limited per second and stream; what did not travel is counted in the Dropped of
-// the next that does, which the last one always is. A slow Sink drops lines and
-// never delays the child. A full disk costs output, which is counted and logged,
-// still goes to the Sink, and never blocks the child.
+// kept for the command's Retention and up to its number of files. A command may ask
+// for the time before each line of its files: then a runner that is killed at the
+// wrong moment may write some lines twice, and loses none.
+//
+// Of a line the first 16 KiB travel, and how many bytes follow; the level is what
+// [core.internal/shared/process/logline] makes of it. Lines that belong together
+// travel as one once another begins, or nothing came for a tenth of a second. What
+// travels is limited per second and stream, or by the command's rate; what did not
+// is counted in the Dropped of the next that does, which the last one always is. A
+// slow Sink drops lines and never delays the child; it is waited for, a second at
+// most, with the last words of a process. A full disk costs output, which is
+// counted and logged, still goes to the Sink, and never blocks the child.
+//
+// A command's Pattern is looked for in every line until one matches, whether it
+// travels or not; that is in the record, so the next runner knows.
 //
 // # Concurrency
 //

@@ -5,13 +5,10 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
-
-	"core.internal/shared/events"
 )
 
 const (
-	// maxLine is the longest piece of a line that travels.
+	// maxLine is how much of a line travels.
 	maxLine = 16 << 10
 	// maxLast is how much of a line is kept for the exit.
 	maxLast = 1 << 10
@@ -47,80 +44,74 @@ func (t *tail) all() []string {
 	return out
 }
 
-// cutter turns the bytes of one stream into lines: every line goes to the tail,
-// and as many as the rate allows to send.
+// cutter turns the bytes of one stream into lines: every line goes to the tail and
+// before the finder, and as many as the outlet allows travel.
 type cutter struct {
 	tail *tail
-	rate int
-	// send hands a line on; false if it could not.
-	send func(events.LogLine) bool
+	find *finder // nil: nothing is looked for
+	out  outlet
 
-	carry   []byte    // the beginning of a line whose end has not come
-	cut     bool      // pieces of that line were told already
-	window  time.Time // when the present second began
-	sent    int       // in the present second
-	dropped int       // lines that did not travel since the last that did
-	last    string    // the last of them
+	carry []byte // the beginning of a line whose end has not come, at most maxLine
+	over  int    // bytes of that line beyond it
+	cr    bool   // the last byte of over is a CR
 }
 
 // feed takes the next bytes. It keeps none of b.
 func (c *cutter) feed(b []byte, now time.Time) {
-	if now.Sub(c.window) >= time.Second || now.Before(c.window) {
-		c.flush(now)
-		c.window, c.sent = now, 0
-	}
-	if len(c.carry) > 0 {
+	c.out.turn(now)
+	if len(c.carry) > 0 || c.over > 0 {
 		b = c.finishCarry(b, now)
 	}
-	for len(b) > 0 && c.send != nil && c.sent < c.rate {
+	for len(b) > 0 && c.out.open() {
 		i := bytes.IndexByte(b, '\n')
-		if i < 0 || i > maxLine {
+		if i < 0 {
 			break
 		}
-		c.line(string(trimCR(b[:i])), now)
+		c.whole(b[:i], now)
 		b = b[i+1:]
 	}
 	if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
 		c.many(b[:i+1], now)
 		b = b[i+1:]
 	}
-	for len(b) > maxLine {
-		c.line(string(b[:maxLine]), now)
-		b = b[maxLine:]
-		c.cut = true
+	c.begin(b)
+}
+
+// begin takes a part of a line that does not end yet.
+func (c *cutter) begin(b []byte) {
+	if len(b) == 0 {
+		return
 	}
-	c.carry = append(c.carry, b...)
+	n := min(len(b), maxLine-len(c.carry))
+	c.carry = append(c.carry, b[:n]...)
+	if b = b[n:]; len(b) > 0 {
+		c.over += len(b)
+		c.cr = b[len(b)-1] == '\r'
+	}
 }
 
 // finishCarry completes the line that has begun and returns what follows it.
 func (c *cutter) finishCarry(b []byte, now time.Time) []byte {
-	for {
-		n := min(len(b), maxLine+1-len(c.carry))
-		i := bytes.IndexByte(b[:n], '\n')
-		if i >= 0 {
-			n = i
-		}
-		c.carry = append(c.carry, b[:n]...)
-		b = b[n:]
-		switch {
-		case i >= 0:
-			if text := string(trimCR(c.carry)); text != "" || !c.cut {
-				c.line(text, now)
-			}
-			c.carry, c.cut = nil, false // most streams end their lines: keep no buffer for them
-			return b[1:]
-		case len(c.carry) <= maxLine:
-			return nil
-		}
-		c.line(string(c.carry[:maxLine]), now)
-		c.carry = append(c.carry[:0], c.carry[maxLine:]...)
-		c.cut = true
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		c.begin(b)
+		return nil
 	}
+	c.begin(b[:i])
+	switch {
+	case c.over == 0:
+		c.carry = trimCR(c.carry)
+	case c.cr:
+		c.over--
+	}
+	c.line(string(c.carry), c.over, now)
+	c.carry, c.over, c.cr = nil, 0, false // most streams end their lines: keep no buffer for them
+	return b[i+1:]
 }
 
 // many takes complete lines of which most will not travel.
 func (c *cutter) many(b []byte, now time.Time) {
-	if c.send == nil || c.sent >= c.rate {
+	if !c.out.open() && !c.find.looking() {
 		// Only the last ones matter: count the others.
 		keep := len(b)
 		for range keptLines {
@@ -129,69 +120,37 @@ func (c *cutter) many(b []byte, now time.Time) {
 				break
 			}
 		}
-		c.dropped += bytes.Count(b[:keep], []byte{'\n'})
+		c.out.skip(bytes.Count(b[:keep], []byte{'\n'}))
 		b = b[keep:]
 	}
 	for len(b) > 0 {
 		i := bytes.IndexByte(b, '\n')
-		l := trimCR(b[:i])
-		for len(l) > maxLine {
-			c.line(string(l[:maxLine]), now)
-			l = l[maxLine:]
-		}
-		c.line(string(l), now)
+		c.whole(b[:i], now)
 		b = b[i+1:]
 	}
 }
 
-// line takes one line, or one piece of a line that is too long.
-func (c *cutter) line(text string, now time.Time) {
-	c.tail.put(text)
-	if c.send == nil {
-		return
-	}
-	if c.sent < c.rate && c.send(logLine(text, c.dropped, now)) {
-		c.sent++
-		c.dropped, c.last = 0, ""
-		return
-	}
-	c.dropped++
-	c.last = text
+// whole takes a line without its end.
+func (c *cutter) whole(b []byte, now time.Time) {
+	b = trimCR(b)
+	cut := max(0, len(b)-maxLine)
+	c.line(string(b[:len(b)-cut]), cut, now)
 }
 
-// flush sends the last line that did not travel, so that the count of those
-// before it is known.
-func (c *cutter) flush(now time.Time) {
-	if c.dropped > 0 && c.send != nil && c.send(logLine(c.last, c.dropped-1, now)) {
-		c.dropped, c.last = 0, ""
-	}
+// line takes the beginning of a line, and how many bytes follow it there.
+func (c *cutter) line(text string, cut int, now time.Time) {
+	c.tail.put(text)
+	c.find.look(text)
+	c.out.put(text, cut, now)
 }
 
 // end takes what is left as a line.
 func (c *cutter) end(now time.Time) {
 	if len(c.carry) > 0 {
-		c.line(string(c.carry), now)
-		c.carry, c.cut = nil, false
+		c.line(string(c.carry), c.over, now)
+		c.carry, c.over, c.cr = nil, 0, false
 	}
-	c.flush(now)
-}
-
-// due returns when flush should be called; zero if it need not be.
-func (c *cutter) due() time.Time {
-	if c.dropped == 0 || c.send == nil {
-		return time.Time{}
-	}
-	return c.window.Add(time.Second)
-}
-
-func logLine(text string, dropped int, now time.Time) events.LogLine {
-	l := events.LogLine{Time: now, Dropped: dropped}
-	if utf8.ValidString(text) {
-		l.Text = text
-	} else {
-		l.Raw = []byte(text)
-	}
-	return l
+	c.out.end()
 }
 
 func trimCR(b []byte) []byte { return bytes.TrimSuffix(b, []byte{'\r'}) }

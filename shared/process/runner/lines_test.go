@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,8 +31,14 @@ func TestCutter(t *testing.T) {
 		var got []string
 		var kept tail
 		told := 0
-		c := cutter{tail: &kept, rate: rapid.IntRange(0, 30).Draw(t, "rate")}
-		c.send = func(l events.LogLine) bool {
+		c := cutter{tail: &kept, out: outlet{limit: &allowance{rate: rapid.IntRange(0, 30).Draw(t, "rate"), per: time.Second}, most: 3}}
+		if rapid.Bool().Draw(t, "join") {
+			c.out.more = regexp.MustCompile("^b")
+		}
+		if rapid.Bool().Draw(t, "look") {
+			c.find = newFinder(regexp.MustCompile("aab"), nil)
+		}
+		c.out.send = func(l events.LogLine) bool {
 			if told%7 == 6 && rapid.Bool().Draw(t, "refuse") {
 				return false
 			}
@@ -39,7 +46,7 @@ func TestCutter(t *testing.T) {
 			for range l.Dropped {
 				got = append(got, "?")
 			}
-			got = append(got, l.Text+string(l.Raw))
+			got = append(got, strings.Split(l.Text+string(l.Raw), "\n")...)
 			return true
 		}
 		now := time.Unix(1000, 0)
@@ -47,13 +54,20 @@ func TestCutter(t *testing.T) {
 			n := rapid.IntRange(1, len(b)).Draw(t, "read")
 			c.feed(b[:n], now)
 			b = b[n:]
-			now = now.Add(time.Duration(rapid.IntRange(0, 700).Draw(t, "pause")) * time.Millisecond)
+			pause := time.Duration(rapid.IntRange(0, 700).Draw(t, "pause")) * time.Millisecond
+			if due := c.out.due(); !due.IsZero() && due.Before(now.Add(pause)) {
+				c.out.expire(due)
+			}
+			now = now.Add(pause)
 		}
 		c.end(now)
-		for range c.dropped {
+		for range c.out.dropped {
 			got = append(got, "?")
 		}
 		want := reference(data)
+		if c.find != nil && c.find.looking() == slices.ContainsFunc(want, func(l string) bool { return strings.Contains(l, "aab") }) {
+			t.Fatalf("looked for a line and found it: %v", !c.find.looking())
+		}
 		i := 0
 		for _, w := range want {
 			if i >= len(got) || got[i] != "?" && got[i] != w {
@@ -75,11 +89,7 @@ func reference(data []byte) []string {
 		if ended {
 			l = bytes.TrimSuffix(l, []byte{'\r'})
 		}
-		for len(l) > maxLine {
-			want = append(want, string(l[:maxLine]))
-			l = l[maxLine:]
-		}
-		want = append(want, string(l))
+		want = append(want, string(l[:min(len(l), maxLine)]))
 	}
 	return want
 }
@@ -119,7 +129,7 @@ func TestRotation(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		r := New(Options{LogSize: 10_000})
 		path := filepath.Join(t.TempDir(), "deep", "one.log")
-		l, err := r.openLog(path, 0, nil)
+		l, err := r.openLog(path, keep{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +158,7 @@ func TestRotation(t *testing.T) {
 		if err := os.WriteFile(other, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l.retention = time.Hour
+		l.age = time.Hour
 		l.prune(now.Add(30 * time.Minute))
 		if kept, _ := filepath.Glob(path + ".2*"); len(kept) != len(files)-1 {
 			t.Errorf("young files were removed: %v", kept)
@@ -164,7 +174,7 @@ func TestRotation(t *testing.T) {
 func TestRotationOfOneLine(t *testing.T) {
 	r := New(Options{LogSize: 1000})
 	path := filepath.Join(t.TempDir(), "one.log")
-	l, err := r.openLog(path, 0, nil)
+	l, err := r.openLog(path, keep{})
 	if err != nil {
 		t.Fatal(err)
 	}

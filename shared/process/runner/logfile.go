@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,17 +23,15 @@ var errEmpty = errors.New("nothing to read")
 // logfile is a rotated log file. The streams of a process, or of several, may
 // share one.
 type logfile struct {
-	path      string // empty: bytes are only looked at
-	max       int64
-	retention time.Duration
-	owner     *process.Account // who may read and write it too; nil: nobody else
-	r         *Runner
+	path string // empty: bytes are only looked at
+	keep
+	r *Runner
 
 	users int // guarded by Runner.mu
 
 	mu      sync.Mutex
 	f       *os.File  // guarded by mu; nil if it could not be opened for want of space
-	size    int64     // guarded by mu: where the next byte goes
+	used    int64     // guarded by mu: where the next byte goes
 	bol     bool      // guarded by mu: the next byte begins a line
 	plain   bool      // guarded by mu: no splice, read and write
 	regular bool      // guarded by mu
@@ -42,8 +39,17 @@ type logfile struct {
 	failed  int64     // guarded by mu: bytes lost since writing last worked
 }
 
-func openLogfile(path string, max int64, retention time.Duration, owner *process.Account, r *Runner) (*logfile, error) {
-	l := &logfile{path: path, max: max, retention: retention, owner: owner, r: r, plain: true}
+// keep says what is kept of a log.
+type keep struct {
+	size   int64            // at which a file is rotated; never if not positive
+	files  int              // rotated ones; any number if 0
+	age    time.Duration    // of rotated ones; any if 0
+	stamps bool             // each line has the time before it
+	owner  *process.Account // who may read and write it too; nil: nobody else
+}
+
+func openLogfile(path string, k keep, r *Runner) (*logfile, error) {
+	l := &logfile{path: path, keep: k, r: r, plain: true}
 	if path == "" {
 		return l, nil
 	}
@@ -84,11 +90,11 @@ func (l *logfile) open() error {
 			return err
 		}
 	}
-	l.f, l.size, l.bol = f, info.Size(), true
+	l.f, l.used, l.bol = f, info.Size(), true
 	l.regular = info.Mode().IsRegular()
 	l.plain = !l.regular
-	if last := make([]byte, 1); l.regular && l.size > 0 {
-		_, err := f.ReadAt(last, l.size-1)
+	if last := make([]byte, 1); l.regular && l.used > 0 {
+		_, err := f.ReadAt(last, l.used-1)
 		l.bol = err != nil || last[0] == '\n'
 	}
 	return nil
@@ -125,7 +131,10 @@ func (l *logfile) take(fifo int, buf []byte, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if l.f == nil || l.plain {
+	switch {
+	case l.stamps && l.path != "" && l.f != nil:
+		return l.stamp(fifo, buf[:limit], now)
+	case l.f == nil || l.plain:
 		return l.copy(fifo, buf[:limit])
 	}
 	n, err := l.splice(fifo, limit)
@@ -140,8 +149,8 @@ func (l *logfile) take(fifo int, buf []byte, now time.Time) (int, error) {
 	case n == 0:
 		return 0, io.EOF
 	}
-	m, err := l.f.ReadAt(buf[:n], l.size)
-	l.size += int64(n)
+	m, err := l.f.ReadAt(buf[:n], l.used)
+	l.used += int64(n)
 	if err != nil && err != io.EOF {
 		l.r.o.Log.Warn("read back a log file", "file", l.path, "err", err)
 	}
@@ -151,7 +160,7 @@ func (l *logfile) take(fifo int, buf []byte, now time.Time) (int, error) {
 
 func (l *logfile) splice(fifo, limit int) (int, error) {
 	for {
-		off := l.size
+		off := l.used
 		n, err := unix.Splice(fifo, nil, int(l.f.Fd()), &off, limit, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 		if err != unix.EINTR {
 			return int(n), err
@@ -190,7 +199,7 @@ func (l *logfile) put(b []byte) {
 	if err == nil {
 		w, err = l.write(b)
 	}
-	l.size += int64(w)
+	l.used += int64(w)
 	if err != nil {
 		l.lose(int64(len(b)-w), err)
 		return
@@ -198,9 +207,41 @@ func (l *logfile) put(b []byte) {
 	l.wrote(b)
 }
 
+// stamp is take for a file with times. What was written is taken from the FIFO
+// afterwards, so that a runner which is killed in between loses nothing; the next
+// one writes it again.
+func (l *logfile) stamp(fifo int, buf []byte, now time.Time) (int, error) {
+	n, err := peek(fifo, buf)
+	switch {
+	case err == errEmpty || err == io.EOF:
+		return 0, err
+	case err != nil: // no pipe to be had
+		return l.copy(fifo, buf)
+	}
+	out := stamped(buf[:n], l.bol, now)
+	w, err := l.write(out)
+	l.used += int64(w)
+	if err != nil {
+		l.lose(int64(len(out)-w), err)
+	} else {
+		l.wrote(out)
+	}
+	for done := 0; done < n; {
+		m, err := unix.Read(fifo, buf[done:n])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || m == 0 {
+			return done, err
+		}
+		done += m
+	}
+	return n, nil
+}
+
 func (l *logfile) write(b []byte) (int, error) {
 	if l.regular {
-		return l.f.WriteAt(b, l.size)
+		return l.f.WriteAt(b, l.used)
 	}
 	return l.f.Write(b)
 }
@@ -240,8 +281,8 @@ func (l *logfile) check(now time.Time) {
 		l.reopen()
 		return
 	}
-	if have.Size < l.size {
-		l.size, l.bol = have.Size, true
+	if have.Size < l.used {
+		l.used, l.bol = have.Size, true
 	}
 }
 
@@ -261,7 +302,7 @@ const (
 // room returns how many bytes may go into the present file, at most len(buf);
 // it rotates first where that is due.
 func (l *logfile) room(fifo int, buf []byte, now time.Time) (int, error) {
-	if l.max <= 0 || !l.regular || l.f == nil || l.size+int64(len(buf)) <= l.max {
+	if l.size <= 0 || !l.regular || l.f == nil || l.used+int64(len(buf)) <= l.size {
 		return len(buf), nil
 	}
 	n, err := peek(fifo, buf)
@@ -270,16 +311,16 @@ func (l *logfile) room(fifo int, buf []byte, now time.Time) (int, error) {
 		return 0, err
 	case err != nil: // no pipe to be had: the file grows a little
 		return len(buf), nil
-	case l.size+int64(n) <= l.max:
+	case l.used+int64(n) <= l.size:
 		return n, nil
 	}
-	if fits := l.max - l.size; fits > 0 {
+	if fits := l.size - l.used; fits > 0 {
 		if i := bytes.LastIndexByte(buf[:fits], '\n'); i >= 0 {
 			return i + 1, nil
 		}
 	}
-	if l.bol || l.size >= l.max+overshoot {
-		if l.size > 0 {
+	if l.bol || l.used >= l.size+overshoot {
+		if l.used > 0 {
 			l.rotate(now)
 		}
 		return n, nil
@@ -310,45 +351,9 @@ func peek(fifo int, buf []byte) (int, error) {
 	return unix.Read(p[0], buf[:n])
 }
 
-func (l *logfile) rotate(now time.Time) {
-	old := l.path + "." + now.UTC().Format(stamp)
-	if _, err := os.Lstat(old); err == nil {
-		return // twice at one time: the next chunk tries again
-	}
-	if err := os.Rename(l.path, old); err != nil {
-		l.r.o.Log.Warn("rotate a log file", "file", l.path, "err", err)
-		return
-	}
-	l.reopen()
-	l.prune(now)
-}
-
-// prune removes rotated files that are older than the retention.
-func (l *logfile) prune(now time.Time) {
-	if l.retention <= 0 || l.path == "" {
-		return
-	}
-	dir, base := filepath.Split(l.path)
-	entries, err := os.ReadDir(filepath.Clean(dir))
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		name, ok := strings.CutPrefix(e.Name(), base+".")
-		if !ok {
-			continue
-		}
-		if t, err := time.Parse(stamp, name); err == nil && now.Sub(t) > l.retention {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				l.r.o.Log.Warn("remove a rotated log file", "file", e.Name(), "err", err)
-			}
-		}
-	}
-}
-
 // end is where the next byte goes.
 func (l *logfile) end() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.size
+	return l.used
 }

@@ -82,10 +82,10 @@ var programs = testproc.Programs{
 		select {}
 	},
 	"mute": func([]string) {
-		os.Stdout.Close()
-		os.Stderr.Close()
 		c := make(chan os.Signal, 1)
 		signal.Notify(c, syscall.SIGTERM)
+		os.Stdout.Close()
+		os.Stderr.Close()
 		<-c
 		os.Exit(4)
 	},

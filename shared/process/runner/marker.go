@@ -87,7 +87,7 @@ func (l *logfile) add(b []byte, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.check(now)
-	if l.max > 0 && l.regular && l.f != nil && l.bol && l.size > 0 && l.size+int64(len(b)) > l.max {
+	if l.size > 0 && l.regular && l.f != nil && l.bol && l.used > 0 && l.used+int64(len(b)) > l.size {
 		l.rotate(now)
 	}
 	l.put(b)

@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
@@ -31,6 +32,10 @@ type proc struct {
 	logs    []*logfile
 	streams []*stream
 	tail    tail
+	find    *finder // nil: nothing is looked for
+	say     patterns
+	limit   *allowance // of all streams; nil: each has its own
+	noise   noise
 	// ending: all writers that count have ended, the rest is drained.
 	ending atomic.Bool
 	// reaped brings the exit of a process that is not our child.
@@ -48,15 +53,32 @@ type proc struct {
 	held  error         // why they are not; written before swept is closed
 }
 
-var _ process.Recorded = (*proc)(nil)
+var (
+	_ process.Recorded = (*proc)(nil)
+	_ process.Noticer  = (*proc)(nil)
+)
 
-func newProc(r *Runner, rec record) *proc {
-	return &proc{
+func newProc(r *Runner, rec record) (*proc, error) {
+	p := &proc{
 		r: r, rec: rec, fd: -1,
 		reaped: make(chan exitRecord, 1),
 		stop:   make(chan struct{}), hurry: make(chan struct{}),
 		done: make(chan struct{}), swept: make(chan struct{}),
 	}
+	var err error
+	p.say, err = compile(rec.Output)
+	if p.say.find != nil {
+		p.find = newFinder(p.say.find, func() {
+			if err := note(r.o.Dir, rec.ID, entry{Matched: true}); err != nil {
+				r.o.Log.Warn("record that a line matched", "id", rec.ID, "instance", rec.Instance, "err", err)
+			}
+		})
+	}
+	if o := rec.Output; o.Rate > 0 {
+		p.limit = &allowance{rate: o.Rate, per: cmp.Or(o.Per, time.Second)}
+		p.noise.told = make(chan int, 1)
+	}
+	return p, err
 }
 
 func (p *proc) PID() int              { return p.identity.PID }
@@ -132,7 +154,9 @@ func (p *proc) openLogs() error {
 		paths = append(paths, p.rec.Stderr)
 	}
 	for _, path := range paths {
-		l, err := p.r.openLog(path, p.rec.Retention, p.rec.owner())
+		l, err := p.r.openLog(path, keep{
+			size: p.rec.Output.MaxSize, files: p.rec.Output.MaxFiles, age: p.rec.Retention, stamps: p.rec.Output.Timestamps, owner: p.rec.owner(),
+		})
 		if err != nil {
 			return err
 		}

@@ -28,24 +28,25 @@ const (
 
 // record is a journal's first line.
 type record struct {
-	Version   int           `json:"v"`
-	Boot      string        `json:"boot"`
-	Ticks     uint64        `json:"ticks"` // the process starts later
-	By        identity      `json:"by"`    // who starts it
-	ID        string        `json:"id"`
-	Instance  string        `json:"instance"`
-	Digest    string        `json:"digest"`
-	Path      string        `json:"path"`
-	Stdout    string        `json:"stdout"`
-	Stderr    string        `json:"stderr,omitempty"`
-	Offset    int64         `json:"offset"` // of its first line in Stdout
-	ErrOffset int64         `json:"err_offset,omitempty"`
-	Retention time.Duration `json:"retention,omitempty"`
-	Signal    int           `json:"signal"`
-	Timeout   time.Duration `json:"timeout"`
-	Note      string        `json:"note,omitempty"`
-	Hook      string        `json:"hook,omitempty"`
-	Group     string        `json:"group,omitempty"` // its control group, a directory
+	Version   int            `json:"v"`
+	Boot      string         `json:"boot"`
+	Ticks     uint64         `json:"ticks"` // the process starts later
+	By        identity       `json:"by"`    // who starts it
+	ID        string         `json:"id"`
+	Instance  string         `json:"instance"`
+	Digest    string         `json:"digest"`
+	Path      string         `json:"path"`
+	Stdout    string         `json:"stdout"`
+	Stderr    string         `json:"stderr,omitempty"`
+	Offset    int64          `json:"offset"` // of its first line in Stdout
+	ErrOffset int64          `json:"err_offset,omitempty"`
+	Retention time.Duration  `json:"retention,omitempty"`
+	Signal    int            `json:"signal"`
+	Timeout   time.Duration  `json:"timeout"`
+	Note      string         `json:"note,omitempty"`
+	Output    process.Output `json:"output,omitzero"`
+	Hook      string         `json:"hook,omitempty"`
+	Group     string         `json:"group,omitempty"` // its control group, a directory
 	// Unenforced is in words what of its resources nobody enforces.
 	Unenforced string `json:"unenforced,omitempty"`
 	// UID and GID own its FIFOs and log files, where it is another's.
@@ -81,6 +82,7 @@ type entry struct {
 	Started *identity   `json:"started,omitempty"`
 	By      *identity   `json:"by,omitempty"` // adopted
 	Exit    *exitRecord `json:"exit,omitempty"`
+	Matched bool        `json:"matched,omitempty"` // a line did
 }
 
 // exitRecord says how the process ended. Pid and start time are in it because a
@@ -98,6 +100,7 @@ type exitRecord struct {
 type journal struct {
 	record
 	started identity // zero: unknown whether it was started
+	matched bool
 	exit    *exitRecord
 }
 
@@ -174,6 +177,8 @@ func parseJournal(id string, b []byte) (*journal, error) {
 			j.started = *e.Started
 		case e.By != nil:
 			j.By = *e.By
+		case e.Matched:
+			j.matched = true
 		case e.Exit != nil && e.Exit.PID == j.started.PID && e.Exit.Start == j.started.Start:
 			if j.exit == nil || j.exit.Unknown {
 				j.exit = e.Exit

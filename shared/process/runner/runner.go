@@ -286,14 +286,15 @@ func (r *Runner) Reaped(e events.ProcessReaped) {
 }
 
 // openLog returns the log file of a path, shared by all who write to it.
-func (r *Runner) openLog(path string, retention time.Duration, owner *process.Account) (*logfile, error) {
+func (r *Runner) openLog(path string, k keep) (*logfile, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.logs[path]; l != nil {
 		l.users++
 		return l, nil
 	}
-	l, err := openLogfile(path, r.o.LogSize, retention, owner, r)
+	k.size = cmp.Or(k.size, r.o.LogSize)
+	l, err := openLogfile(path, k, r)
 	if err == nil {
 		l.users = 1
 		r.logs[path] = l

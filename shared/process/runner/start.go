@@ -48,13 +48,17 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 	if err := r.reserve(id); err != nil {
 		return fail(c.Path, err, "")
 	}
-	p := newProc(r, record{
+	p, err := newProc(r, record{
 		Version: recordVersion, Boot: h.boot, Ticks: ticks(), By: h.self,
 		ID: id, Instance: c.Instance, Digest: Digest(c), Path: c.Path,
 		Stdout: c.Stdout, Stderr: c.Stderr, Retention: c.Retention,
 		Signal:  int(cmp.Or(c.StopSignal, syscall.SIGTERM)),
-		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note, Hook: c.Hook,
+		Timeout: cmp.Or(c.StopTimeout, 10*time.Second), Note: c.Note, Output: c.Output, Hook: c.Hook,
 	})
+	if err != nil {
+		r.release(id)
+		return fail(c.Path, err, "")
+	}
 	if a := c.Attributes.Account; a != nil {
 		p.rec.UID, p.rec.GID = &a.UID, &a.GID
 	}

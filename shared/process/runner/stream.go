@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"sync"
@@ -34,7 +35,9 @@ type stream struct {
 	fd    int         // guarded by mu; -1 when closed
 	token pollToken   // guarded by mu
 	cut   cutter      // guarded by mu
-	due   *time.Timer // guarded by mu: set while dropped lines are to be told
+	due   *time.Timer // guarded by mu: set while the outlet has something due
+	dueAt time.Time   // guarded by mu: when
+	final bool        // guarded by mu: what is sent now are the last words
 }
 
 // openStream opens the reader's side of a FIFO.
@@ -48,21 +51,85 @@ func (p *proc) openStream(name string, log *logfile) (*stream, error) {
 	if p.rec.Hook != "" {
 		s.mark = &marker{prefix: []byte(p.rec.Hook + ": "), bol: true}
 	}
-	s.cut = cutter{tail: &p.tail, rate: p.r.o.LineRate}
+	o := p.rec.Output
+	s.cut = cutter{tail: &p.tail, find: p.find, out: outlet{limit: p.limit, format: o.Format, more: p.say.more, most: cmp.Or(o.MaxLines, 500)}}
+	if p.limit == nil {
+		s.cut.out.limit = &allowance{rate: p.r.o.LineRate, per: time.Second}
+	}
 	if p.r.o.Sink != nil {
-		s.cut.send = s.send
+		s.cut.out.send = s.send
 	}
 	return s, nil
 }
 
+// lastWords is how long the last line of a stream waits for a slow Sink.
+const lastWords = time.Second
+
 func (s *stream) send(l events.LogLine) bool {
+	r := s.p.r
+	one := line{s.p.rec.service(), s.name, l}
 	select {
-	case s.p.r.lines <- line{s.p.rec.service(), s.name, l}:
-		return true
+	case r.lines <- one:
 	default:
-		return false
+		if !s.final {
+			return false
+		}
+		timer := time.NewTimer(lastWords)
+		defer timer.Stop()
+		select {
+		case r.lines <- one:
+		case <-r.quit:
+			return false
+		case <-timer.C:
+			return false
+		}
 	}
+	if l.Dropped > 0 {
+		s.p.noise.add(l.Dropped, r.o.Now())
+	}
+	return true
 }
+
+// noise counts the lines of a process that did not travel.
+type noise struct {
+	told chan int // nil: nobody wants to know
+
+	mu    sync.Mutex
+	lines int       // guarded by mu
+	last  time.Time // when it was last told; guarded by mu
+}
+
+// noisePause is how often the count is told at most.
+const noisePause = time.Minute
+
+func (n *noise) add(lines int, now time.Time) {
+	if n.told == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lines += lines
+	if now.Sub(n.last) < noisePause {
+		return
+	}
+	n.last = now
+	select {
+	case <-n.told: // nobody took the last one: this has it
+	default:
+	}
+	n.told <- n.lines
+}
+
+// Matched implements [process.Noticer].
+func (p *proc) Matched() <-chan struct{} {
+	if p.find == nil {
+		return nil
+	}
+	return p.find.matched
+}
+
+// Dropped implements [process.Noticer].
+func (p *proc) Dropped() <-chan int { return p.noise.told }
 
 // watch begins to read when there is something.
 func (s *stream) watch() error {
@@ -97,6 +164,7 @@ func (s *stream) ready() {
 		case errEmpty:
 		case io.EOF: // nobody can write any more
 			s.endMark()
+			s.final = true
 			s.cut.end(r.o.Now())
 			s.close()
 			return
@@ -126,22 +194,27 @@ func (s *stream) move(buf []byte) (int, error) {
 	return n, err
 }
 
-// remind sees to it that lines which were dropped are told although nothing more
-// may be written.
+// remind sees to it that lines which were dropped, or wait for others, are told
+// although nothing more may be written.
 func (s *stream) remind() {
-	due := s.cut.due()
-	if due.IsZero() || s.due != nil {
+	due := s.cut.out.due()
+	if due.IsZero() || s.due != nil && !due.Before(s.dueAt) {
 		return
 	}
-	s.due = time.AfterFunc(max(0, due.Sub(s.p.r.o.Now())), func() {
+	if s.due != nil {
+		s.due.Stop()
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(max(0, due.Sub(s.p.r.o.Now())), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.due != nil {
+		if s.due == timer {
 			s.due = nil
-			s.cut.flush(s.p.r.o.Now())
+			s.cut.out.expire(due)
 			s.remind()
 		}
 	})
+	s.due, s.dueAt = timer, due
 }
 
 // drain moves what was written before it was called, as somebody else may go on
@@ -169,6 +242,7 @@ func (s *stream) drain() {
 		}
 	}
 	s.endMark()
+	s.final = true
 	s.cut.end(s.p.r.o.Now())
 }
 

@@ -35,20 +35,34 @@ func lineText(l events.LogLine) string {
 	if l.Raw != nil {
 		text = strconv.QuoteToASCII(string(l.Raw))
 	}
+	more := l.Cut
 	if len(text) > maxLine {
 		cut := maxLine
 		for cut > 0 && !utf8.RuneStart(text[cut]) {
 			cut--
 		}
-		text = text[:cut] + fmt.Sprintf("… (%d bytes more)", len(text)-cut)
+		text, more = text[:cut], more+len(text)-cut
+	}
+	if more > 0 {
+		text += fmt.Sprintf("… (%d bytes more)", more)
 	}
 	return text
+}
+
+// shownLevel has the class of each level: what a line brings with it is its
+// writer's, and no markup.
+var shownLevel = map[events.Level]string{
+	events.LevelTrace: "debug", events.LevelDebug: "debug", events.LevelInfo: "info", events.LevelWarn: "warn",
+	events.LevelError: "error", events.LevelFatal: "error",
 }
 
 // lineMarkup is one line as an element with an id. A line in the format of
 // log/slog is shown by its parts.
 func lineMarkup(b *strings.Builder, id string, a events.LogAddress, l events.LogLine) {
 	level, message, attrs := parts(lineText(l))
+	if level == "" {
+		level = shownLevel[l.Level]
+	}
 	fmt.Fprintf(b, `<li id="%s" class="%s`, id, html.EscapeString(a.Stream))
 	if level != "" {
 		b.WriteString(" " + level)
