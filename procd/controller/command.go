@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"core.internal/shared/bus"
 	"core.internal/shared/config"
@@ -26,7 +27,12 @@ func (c *controller) command(ctx context.Context, m bus.Command) error {
 		return nil
 	}
 	if _, ok := m.Body.(events.ReloadService); ok {
-		c.reload(m)
+		c.signalled(m)
+		return nil
+	}
+	if _, ok := m.Body.(events.ApplySpecs); ok {
+		c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
+		c.await(m.Entity, verb, m.ID, func() error { return c.applied(ctx, m.ID) })
 		return nil
 	}
 	change, err := c.change(m)
@@ -35,18 +41,41 @@ func (c *controller) command(ctx context.Context, m bus.Command) error {
 		return nil
 	}
 	c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
-	if err := c.sup.Change(m.Entity, change, m.ID); err != nil {
-		c.Facts.State(m.Entity, events.CommandFailed{Verb: verb, Reason: err.Error()}, m.ID)
-		return nil
+	for _, id := range c.members(m.Entity) {
+		if err := c.sup.Change(id, change(id), m.ID); err != nil {
+			c.Facts.State(m.Entity, events.CommandFailed{Verb: verb, Reason: err.Error()}, m.ID)
+			return nil
+		}
 	}
-	c.await(m.Entity, verb, m.ID, func() error { return c.sup.Await(ctx, m.Entity, c.goal(verb, m.Entity, m.ID)) })
+	c.await(m.Entity, verb, m.ID, func() error { return c.reach(ctx, verb, m.Entity, m.ID) })
 	return nil
+}
+
+// members are the services that a request about id concerns: the service, or
+// all replicas of a spec.
+func (c *controller) members(id events.Entity) []events.Entity { return c.sup.State().Members(id) }
+
+// reach returns when what a command asked for has come about, of all that it
+// concerns.
+func (c *controller) reach(ctx context.Context, verb events.Verb, id events.Entity, command events.ID) error {
+	members := c.members(id)
+	if len(members) == 0 {
+		members = []events.Entity{id} // the error is about it
+	}
+	errs := make([]error, len(members))
+	var all sync.WaitGroup
+	for i, one := range members {
+		all.Go(func() { errs[i] = c.sup.Await(ctx, one, c.goal(verb, one, command)) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // change is what a command changes of what is wanted; an error says why it is
 // rejected.
-func (c *controller) change(m bus.Command) (func(*events.ServiceDesired), error) {
+func (c *controller) change(m bus.Command) (func(events.Entity) func(*events.ServiceDesired), error) {
 	var change func(*events.ServiceDesired)
+	now := func(events.Entity) bool { return false } // whether a cron job is to run at once
 	switch m.Body.(type) {
 	case events.EnableService:
 		change = func(d *events.ServiceDesired) { d.Enabled, d.Running = true, true }
@@ -54,48 +83,69 @@ func (c *controller) change(m bus.Command) (func(*events.ServiceDesired), error)
 		change = func(d *events.ServiceDesired) { d.Enabled, d.Running = false, false }
 	case events.StartService:
 		change = func(d *events.ServiceDesired) { d.Running = true }
+		now = func(id events.Entity) bool {
+			s, ok := c.sup.Service(id)
+			return ok && s.Registered.Schedule != "" && !s.Alive()
+		}
 	case events.StopService:
 		change = func(d *events.ServiceDesired) { d.Running = false }
 	case events.RestartService:
 		change = func(d *events.ServiceDesired) { d.Running, d.Restart = true, m.ID }
 	default:
-		return nil, fmt.Errorf("procd does not know %q: it knows enable, disable, start, stop, restart, reload and drain", m.Type.Verb())
+		return nil, fmt.Errorf("procd does not know %q: it knows enable, disable, start, stop, restart, reload, apply and drain", m.Type.Verb())
 	}
-	if _, ok := c.sup.Service(m.Entity); !ok {
+	members := c.members(m.Entity)
+	if len(members) == 0 {
 		return nil, c.unknown(m.Entity)
 	}
 	var decided events.ServiceDesired
 	change(&decided)
 	switch m.Body.(type) {
 	case events.EnableService, events.DisableService:
-		if err := c.registry.Decide(m.Entity, events.Desired{Enabled: decided.Enabled}); err != nil {
-			return nil, err
+		for _, id := range members {
+			if err := c.registry.Decide(id, events.Desired{Enabled: decided.Enabled}); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return change, nil
+	return func(id events.Entity) func(*events.ServiceDesired) {
+		if !now(id) {
+			return change
+		}
+		return func(d *events.ServiceDesired) { change(d); d.Restart = m.ID }
+	}, nil
 }
 
-// reload carries out a request that is done with at once.
-func (c *controller) reload(m bus.Command) {
+// signalled carries out a request to make services read their configuration again.
+func (c *controller) signalled(m bus.Command) {
 	verb := m.Type.Verb()
-	if err := c.sup.Reloadable(m.Entity); err != nil {
-		var unknown *supervisor.UnknownError
-		if errors.As(err, &unknown) {
-			err = c.unknown(m.Entity)
-		}
+	var errs []error
+	members := c.members(m.Entity)
+	for _, id := range members {
+		errs = append(errs, c.sup.Reloadable(id))
+	}
+	if len(members) == 0 {
+		errs = append(errs, c.unknown(m.Entity))
+	}
+	if err := errors.Join(errs...); err != nil {
 		c.Facts.State(m.Entity, events.CommandRejected{Verb: verb, Reason: err.Error()}, m.ID)
 		return
 	}
 	c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
-	c.await(m.Entity, verb, m.ID, func() error { return c.sup.Reload(m.Entity) })
+	c.await(m.Entity, verb, m.ID, func() error { return c.signal(m.Entity) })
+}
+
+// signal tells a service, or all replicas of a spec, to read its configuration again.
+func (c *controller) signal(id events.Entity) error {
+	var errs []error
+	for _, one := range c.members(id) {
+		errs = append(errs, c.sup.Reload(one))
+	}
+	return errors.Join(errs...)
 }
 
 func (c *controller) unknown(id events.Entity) error {
-	var known []string
-	for _, s := range state.Sorted(c.sup.State().Services) {
-		known = append(known, string(s.ID))
-	}
-	if near := config.Suggest(string(id), known); near != "" {
+	if near := config.Suggest(string(id), c.sup.State().Names()); near != "" {
 		return fmt.Errorf("unknown service %q: did you mean %q?", id, near)
 	}
 	return fmt.Errorf("unknown service %q: `launcher status` lists those of this node", id)
@@ -167,8 +217,11 @@ func (c *controller) again(ctx context.Context, o state.Outcome) {
 			return c.drain(ctx)
 		}
 		if o.Verb == "reload" { // perhaps twice: that is as good as once
-			return c.sup.Reload(o.Entity)
+			return c.signal(o.Entity)
 		}
-		return c.sup.Await(ctx, o.Entity, c.goal(o.Verb, o.Entity, o.Command))
+		if o.Verb == "apply" {
+			return c.applied(ctx, o.Command)
+		}
+		return c.reach(ctx, o.Verb, o.Entity, o.Command)
 	})
 }

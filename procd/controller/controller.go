@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,15 +50,18 @@ type controller struct {
 	beats    *process.Beats
 	probes   *process.Probes
 	registry *registry.Registry
+	specs    specs
 	sup      *supervisor.Supervisor
 	told     map[string]bool // conditions; first serve's, then watch's alone
 	pending  sync.WaitGroup  // of awaited commands
 
+	begun   atomic.Bool // what was wanted before counts no more
 	mu      sync.Mutex
 	awaited map[events.ID]bool // commands whose outcome is yet to be stated; guarded by mu
 }
 
 func (c *controller) run(ctx context.Context) error {
+	c.specs.digest = registry.Dirs(c.Config, c.workspace).Digest()
 	specs, broken := registry.Load(c.Config, c.workspace)
 	c.view = bus.NewView(c.Bus, c.Config.Name)
 	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Log)
@@ -102,7 +105,13 @@ func (c *controller) run(ctx context.Context) error {
 			specs = c.last(specs, prior)
 			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
 		}
-		c.judge(broken, prior)
+		if resume && broken == nil && c.Config.SpecsApply == "manual" {
+			if last := c.registry.Specs(); len(last) > 0 {
+				specs = last // what changed since is applied when somebody asks
+			}
+		}
+		c.specs.refused = prior.Specs.Reason
+		c.judge(broken)
 		c.probes = process.NewProbes(func() state.State { return c.sup.State() })
 		c.sup = c.supervisor(processes, prior, resume)
 		for _, m := range []prometheus.Collector{process.Metrics(c.sup.State, time.Now), c.probes} {
@@ -111,7 +120,7 @@ func (c *controller) run(ctx context.Context) error {
 			}
 		}
 		g.Go(func() error { return c.sup.Run(supervise) })
-		return c.serve(ctx, g, specs, broken == nil, prior)
+		return c.serve(ctx, g, specs, broken, prior)
 	})
 	err := g.Wait()
 	c.pending.Wait()
@@ -136,24 +145,6 @@ func (c *controller) last(found []spec.Located, prior state.State) []spec.Locate
 		c.Log.Error("the spec of a service is lost: it is left alone until its spec is right", "service", id)
 	}
 	return last
-}
-
-// longestReason bounds what a fact says of specs.
-const longestReason = 8 << 10
-
-// judge states that the specs found are wrong, or right again.
-func (c *controller) judge(broken error, prior state.State) {
-	switch {
-	case broken != nil:
-		c.Log.Error("the specs are wrong: none of them is taken, what was registered before stays", "error", broken)
-		reason := broken.Error()
-		if len(reason) > longestReason {
-			reason = strings.ToValidUTF8(reason[:longestReason], "") + "…"
-		}
-		c.Facts.State(events.SpecsEntity, events.SpecsRefused{Reason: reason}, "")
-	case prior.Specs != (state.Specs{}):
-		c.Facts.State(events.SpecsEntity, events.SpecsAccepted{}, "")
-	}
 }
 
 // prior prepares what can be prepared, waits for this daemon's stage and returns
@@ -181,7 +172,8 @@ func (c *controller) stageReached(s state.State) bool {
 
 func (c *controller) supervisor(p *process.Processes, prior state.State, resume bool) *supervisor.Supervisor {
 	return supervisor.New(supervisor.Options{
-		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Build: p.Build, After: p.Services.After, Log: c.Log,
+		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Log: c.Log,
+		Build: p.Build, After: p.Services.After, Routes: p.Services.Routes, Gone: p.Services.Release,
 		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
 		Beats: c.beats.Last, Probed: c.probes.Probed,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
@@ -192,7 +184,7 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 				enabled = d.Enabled
 			}
 			want := events.ServiceDesired{Enabled: enabled, Running: enabled}
-			if before, ok := prior.Services[id]; ok && resume {
+			if before, ok := prior.Services[id]; ok && resume && !c.begun.Load() {
 				want.Running, want.Restart = before.Desired.Running, before.Desired.Restart
 			}
 			return want
@@ -201,25 +193,19 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 }
 
 // serve makes the services known and then does what procd is for.
-func (c *controller) serve(ctx context.Context, g *errgroup.Group, specs []spec.Located, whole bool, prior state.State) error {
+func (c *controller) serve(ctx context.Context, g *errgroup.Group, specs []spec.Located, broken error, prior state.State) error {
 	c.conditions(prior)
-	if err := c.sup.Register(ctx, specs); err != nil {
+	if err := c.begin(ctx, specs, broken, prior, c.stageReached(prior)); err != nil {
 		return err
 	}
-	if whole {
-		if err := c.sup.Orphans(ctx); err != nil {
-			return err
-		}
-	}
-	if err := c.registry.Publish(specs); err != nil {
-		return err
-	}
+	c.begun.Store(true)
 	if err := c.Ready(ctx, nil); err != nil {
 		return err
 	}
 	c.resume(ctx, prior)
 	g.Go(func() error { return c.registry.Run(ctx) })
 	g.Go(func() error { return c.watch(ctx) })
+	g.Go(func() error { return c.follow(ctx) })
 	g.Go(func() error { return c.snapshots(ctx) })
 	g.Go(func() error { return c.lost(ctx, prior.Seq) })
 	g.Go(func() error {

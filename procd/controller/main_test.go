@@ -106,6 +106,24 @@ func newRig(t *testing.T, specs map[string]string) *rig {
 	return r
 }
 
+// write makes a spec.
+func (r *rig) write(id, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.root, "specs", id+".json"), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// edit replaces a text in a spec.
+func (r *rig) edit(id, old, new string) {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.root, "specs", id+".json"))
+	if err != nil || !strings.Contains(string(b), old) {
+		r.t.Fatalf("%s is not in the spec of %s: %v", old, id, err)
+	}
+	r.write(id, strings.Replace(string(b), old, new, 1))
+}
+
 // inProcess runs procd in the test's own process; the returned function ends it.
 func (r *rig) inProcess(more ...string) func() {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -50,6 +50,10 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 		Services: &supervisor.Services{
 			Node: d.Config.Name, Layout: d.Layout, BusURL: busURL, Environ: os.Environ(), StopTimeout: d.Config.StopTimeout,
 			Install: install.install,
+			Orphan: func(pid int) (string, bool) {
+				o, ok := runner.OwnerOf(d.Layout, pid)
+				return o.Service, ok && !o.Supervised
+			},
 		},
 	}
 }

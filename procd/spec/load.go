@@ -12,8 +12,13 @@ import (
 // right are returned beside the errors of the others, each replica as a spec of
 // its own.
 func Load(c config.Node, workspace string) ([]spec.Located, error) {
-	specs, err := spec.Load(spec.Dirs{Workspace: workspace, Root: c.Layout().Root, Extra: c.Specs})
+	specs, err := spec.Load(Dirs(c, workspace))
 	return spec.WithReplicas(specs), errors.Join(err, spec.Check(specs))
+}
+
+// Dirs is where the node's specs are.
+func Dirs(c config.Node, workspace string) spec.Dirs {
+	return spec.Dirs{Workspace: workspace, Root: c.Layout().Root, Extra: c.Specs}
 }
 
 // Last returns the specs to go on with where those that are found are wrong:

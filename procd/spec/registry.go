@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -126,16 +125,6 @@ func (r *Registry) Decide(id events.Entity, d events.Desired) error {
 	return nil
 }
 
-// registered is a spec in its bucket.
-type registered struct {
-	File   string          `json:"file"` // where it was found
-	Digest string          `json:"digest"`
-	Spec   json.RawMessage `json:"spec"`
-	// ReplicaOf and Replica are there for one replica of several.
-	ReplicaOf spec.ServiceID `json:"replica_of,omitempty"`
-	Replica   int            `json:"replica,omitempty"`
-}
-
 // Specs returns what was last registered, as the bucket had it, sorted by id.
 func (r *Registry) Specs() []spec.Located {
 	r.mu.Lock()
@@ -145,17 +134,11 @@ func (r *Registry) Specs() []spec.Located {
 		if e.bucket != events.BucketSpecs || value == nil {
 			continue
 		}
-		var v registered
-		err := json.Unmarshal(value, &v)
-		var s spec.Located
-		if err == nil {
-			s, err = spec.ParseLocated(v.File, v.Spec)
-		}
+		s, err := spec.DecodeRegistered(value)
 		if err != nil {
 			r.log.Warn("a registered spec is not understood", "key", e.key, "error", err)
 			continue
 		}
-		s.Digest, s.ReplicaOf, s.Replica = v.Digest, v.ReplicaOf, v.Replica
 		specs = append(specs, s)
 	}
 	slices.SortFunc(specs, func(a, b spec.Located) int { return strings.Compare(string(a.ID), string(b.ID)) })
@@ -166,14 +149,9 @@ func (r *Registry) Specs() []spec.Located {
 func (r *Registry) Publish(specs []spec.Located) error {
 	keep := map[entry]bool{}
 	for _, s := range specs {
-		service, err := json.Marshal(s.Service)
+		value, err := spec.EncodeRegistered(s)
 		if err != nil {
-			return fmt.Errorf("publish the spec of %s: %w", s.ID, err)
-		}
-		file := filepath.Join(s.Dir, filepath.Base(s.File)) // absolute: procd may come back elsewhere
-		value, err := json.Marshal(registered{File: file, Digest: s.Digest, Spec: service, ReplicaOf: s.ReplicaOf, Replica: s.Replica})
-		if err != nil {
-			return fmt.Errorf("publish the spec of %s: %w", s.ID, err)
+			return fmt.Errorf("publish: %w", err)
 		}
 		e := entry{events.BucketSpecs, events.DesiredKey(r.node, events.Entity(s.ID))}
 		keep[e] = true

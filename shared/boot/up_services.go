@@ -68,7 +68,7 @@ func (n *Node) heldBack(s state.State, service state.Service) bool {
 }
 
 func (n *Node) settledWell(s state.State, service state.Service) bool {
-	if !service.Desired.Running || service.State == state.ServiceCompleted {
+	if !service.Desired.Running || service.State == state.ServiceCompleted || service.State == state.ServiceScheduled {
 		return true
 	}
 	if service.State != state.ServiceRunning || service.Health != state.HealthHealthy {

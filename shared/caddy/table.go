@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -93,7 +94,7 @@ func (t *table) apply(routes []site.Route, o *observer) map[events.Entity]string
 	refused := map[events.Entity]string{}
 	used := map[string]*route{}
 	for _, one := range routes {
-		if _, bad := refused[one.Service]; bad {
+		if rejected(refused, one) {
 			continue
 		}
 		key := string(one.JSON)
@@ -101,7 +102,9 @@ func (t *table) apply(routes []site.Route, o *observer) map[events.Entity]string
 		if !ok {
 			var err error
 			if r, err = t.provision(one.JSON, o); err != nil {
-				refused[one.Service] = err.Error()
+				for _, id := range one.Services {
+					refused[id] = err.Error()
+				}
 				continue
 			}
 			t.routes[key] = r
@@ -111,7 +114,7 @@ func (t *table) apply(routes []site.Route, o *observer) map[events.Entity]string
 	var list caddyhttp.RouteList
 	for _, one := range routes {
 		key := string(one.JSON)
-		if _, bad := refused[one.Service]; bad {
+		if rejected(refused, one) {
 			delete(used, key)
 			continue
 		}
@@ -126,6 +129,14 @@ func (t *table) apply(routes []site.Route, o *observer) map[events.Entity]string
 		}
 	}
 	return refused
+}
+
+// rejected reports whether a service behind a route is refused.
+func rejected(refused map[events.Entity]string, r site.Route) bool {
+	return slices.ContainsFunc(r.Services, func(id events.Entity) bool {
+		_, bad := refused[id]
+		return bad
+	})
 }
 
 // unanswered is where no route matched. The last route of a table matches all.

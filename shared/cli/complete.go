@@ -113,6 +113,9 @@ func (c *call) serviceNames(ctx context.Context) []string {
 		for _, v := range state.Sorted(s.view.State().Services) {
 			list = append(list, string(v.ID)+"\t"+v.Registered.Description)
 		}
+		for _, id := range s.view.State().Groups() {
+			list = append(list, string(id)+"\tall replicas")
+		}
 		return nil
 	})
 	if err != nil {

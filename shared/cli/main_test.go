@@ -30,6 +30,9 @@ import (
 var update = flag.Bool("update", false, "rewrite testdata and docs/cli.md")
 
 func TestMain(m *testing.M) {
+	if os.Getenv("CLI_TEST") == "hold" {
+		hold()
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"launcher": program})
 }
 

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"core.internal/shared/cli/render"
+	"core.internal/shared/events"
 	"core.internal/shared/ui"
 )
 
@@ -26,8 +27,8 @@ func pageLines(s *render.Stream, p ui.Page) []string {
 		}
 	}
 	add(stagesTable(p.Stages))
-	add(servicesTable("DAEMON", p.Daemons))
-	add(servicesTable("SERVICE", p.Services))
+	add(servicesTable("DAEMON", p.Daemons, nil))
+	add(servicesTable("SERVICE", p.Services, p.Groups))
 	add(runsTable(p.Runs[:min(len(p.Runs), maxRuns)]))
 	add(routesTable(p.Routes))
 	for _, a := range p.Alerts {
@@ -46,19 +47,34 @@ func stagesTable(stages []ui.Stage) *render.Table {
 	return t
 }
 
-func servicesTable(title string, services []ui.Service) *render.Table {
+// servicesTable has replicas below a row for all of them.
+func servicesTable(title string, services []ui.Service, groups []ui.Group) *render.Table {
 	t := &render.Table{Columns: []render.Column{
 		{Title: title}, {Title: "DESIRED", Drop: 6}, {Title: "STATE"}, {Title: "HEALTH"},
 		{Title: "PID", Right: true, Drop: 3}, {Title: "RESTARTS", Right: true, Drop: 5}, {Title: "AGE", Right: true, Drop: 2},
 		{Title: "PORTS", Drop: 4}, {Title: "ADDRESS", Drop: 1}, {Title: "REASON", Flex: true},
 	}}
+	heads := map[events.Entity]ui.Group{}
+	for _, g := range groups {
+		heads[g.ID] = g
+	}
 	for _, v := range services {
+		indent := ""
+		if v.Group != "" {
+			indent = "  "
+		}
+		if g, ok := heads[v.Group]; ok {
+			delete(heads, v.Group)
+			cells := make([]render.Cell, len(t.Columns))
+			cells[0], cells[2] = render.Cell{Text: string(g.ID), Bold: true}, render.Badge(g.State)
+			t.Add(cells...)
+		}
 		pid := ""
 		if v.PID > 0 {
 			pid = strconv.Itoa(v.PID)
 		}
 		t.Add(
-			render.Cell{Text: string(v.ID), Bold: true}, render.Text(v.Desired), render.Badge(v.State), render.Badge(v.Health),
+			render.Cell{Text: indent + string(v.ID), Bold: true}, render.Text(v.Desired), render.Badge(v.State), render.Badge(v.Health),
 			render.Text(pid), restarts(v.Restarts), render.Toned(v.Age, ui.Idle), render.Text(v.PortsText), render.Text(v.Address), render.Text(v.Reason),
 		)
 	}

@@ -43,13 +43,13 @@ type request struct {
 
 // act asks for an action on each service, then waits for each outcome.
 func (c *call) act(ctx context.Context, s *session, a ui.Action) error {
-	known := s.view.State().Services
+	st := s.view.State()
 	var unknown []error
 	// Asked twice about one service, the first request would lose to the second.
 	services := slices.Compact(slices.Sorted(slices.Values(c.args)))
 	for _, name := range services {
-		if _, ok := known[events.Entity(name)]; !ok {
-			unknown = append(unknown, unknownEntity("service", name, names(known)))
+		if len(st.Members(events.Entity(name))) == 0 {
+			unknown = append(unknown, unknownEntity("service", name, st.Names()))
 		}
 	}
 	if len(unknown) > 0 {
@@ -121,13 +121,19 @@ func (s *session) outcome(ctx context.Context, a ui.Action, id events.ID) (state
 
 // standing says how a service is.
 func standing(st state.State, id events.Entity) string {
-	for _, v := range ui.Build(st, ui.Options{Now: time.Now()}).Services {
+	page := ui.Build(st, ui.Options{Now: time.Now()})
+	for _, v := range page.Services {
 		if v.ID == id {
 			pid := ""
 			if v.PID > 0 {
 				pid = fmt.Sprintf("pid %d", v.PID)
 			}
 			return phrase(v.State.Text, v.Health.Text, pid, v.Reason)
+		}
+	}
+	for _, g := range page.Groups {
+		if g.ID == id {
+			return fmt.Sprintf("%d replicas, %s", len(g.Replicas), g.State.Text)
 		}
 	}
 	return "unknown"

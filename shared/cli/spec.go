@@ -22,6 +22,43 @@ func specCommand() *command {
 				exec: func(_ context.Context, c *call) error { return c.specList() },
 			},
 			{
+				name: "explain", args: "SERVICE", about: "show every member of a service's spec: its value, where that is from and what it means", node: true,
+				flags: outputs("table", "json"), complete: func(ctx context.Context, c *call) []string { return c.serviceNames(ctx) },
+				examples: []string{"spec explain alpha", "spec explain alpha --output json"},
+				exec:     func(_ context.Context, c *call) error { return c.specExplain() },
+			},
+			{
+				name: "render", args: "SERVICE", about: "show a spec with its defaults and with placeholders replaced", node: true,
+				long: "Ports and the instance are those of the running node; where the service does not run they stay as placeholders, and a\n" +
+					"note says so. Secrets are never shown: they stay {secret.NAME}. Variables of the supervisor's environment stay too.",
+				complete: func(ctx context.Context, c *call) []string { return c.serviceNames(ctx) },
+				exec:     func(ctx context.Context, c *call) error { return c.specRender(ctx) },
+			},
+			{
+				name: "plan", about: "show what applying the specs that are found would do to the running node", node: true, flags: outputs("table", "json"),
+				exec: func(ctx context.Context, c *call) error {
+					if err := c.arguments(0, 0); err != nil {
+						return err
+					}
+					return c.withSession(ctx, c.specPlan)
+				},
+			},
+			{
+				name: "apply", about: action(ui.ActionApply).About, node: true,
+				long: "A node that watches its specs does so by itself, unless specs.apply is manual. Services that the change does not concern\n" +
+					"go on as they are; `spec plan` shows which it does.",
+				flags: func(f *flags) {
+					f.Bool("wait", true, "return when it is done; --wait=false when it is asked for")
+					f.within("timeout", defaultPatience, "how long to wait")
+				},
+				exec: func(ctx context.Context, c *call) error {
+					if err := c.arguments(0, 0); err != nil {
+						return err
+					}
+					return c.withSession(ctx, c.specApply)
+				},
+			},
+			{
 				name: "schema", about: "print the JSON Schema of a spec",
 				exec: func(_ context.Context, c *call) error {
 					if err := c.arguments(0, 0); err != nil {

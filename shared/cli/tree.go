@@ -14,7 +14,7 @@ func tree() *command {
 			upCommand(), downCommand(), statusCommand(), eventsCommand(), logsCommand(),
 			verbCommand(ui.ActionEnable), verbCommand(ui.ActionDisable),
 			verbCommand(ui.ActionStart), verbCommand(ui.ActionStop), verbCommand(ui.ActionRestart), verbCommand(ui.ActionReload),
-			pipelineCommand(), configCommand(), specCommand(), depCommand(), importCommand(),
+			pipelineCommand(), configCommand(), specCommand(), portsCommand(), depCommand(), importCommand(),
 			versionCommand(), completionCommand(), helpCommand(), candidatesCommand(),
 		},
 	}

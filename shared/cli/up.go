@@ -76,7 +76,7 @@ func summaryLines(s *render.Stream, sum Summary) []string {
 		s.Dim("  " + strings.Join(stages, " · ")),
 	}
 	if len(page.Services) > 0 {
-		lines = append(append(lines, ""), servicesTable("SERVICE", page.Services).Lines(s)...)
+		lines = append(append(lines, ""), servicesTable("SERVICE", page.Services, page.Groups).Lines(s)...)
 	}
 	for _, a := range page.Alerts {
 		lines = append(append(lines, ""), alertLines(s, a)...)

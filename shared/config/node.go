@@ -13,10 +13,12 @@ const DefaultRoot = ".core"
 
 // Node has the settings that the launcher and every daemon share.
 type Node struct {
-	Name     events.Node
-	Root     string
-	Profiles Strings
-	Specs    Strings // further directories with specs
+	Name       events.Node
+	Root       string
+	Profiles   Strings
+	Specs      Strings // further directories with specs
+	SpecsWatch bool    // specs that change while the node runs are read again
+	SpecsApply string  // auto or manual: whether they are then applied
 	// Workspace is the source tree whose services and binaries are used; empty
 	// for an installation.
 	Workspace string
@@ -57,6 +59,8 @@ func (n *Node) Register(s *Set) {
 	s.CheckedVar(&n.Root, "root", DefaultRoot, "directory in which nodes keep their files", checkRoot)
 	s.CheckedStringsVar(&n.Profiles, "profile", Strings{"default"}, "profile whose services are enabled; repeatable", checkToken)
 	s.StringsVar(&n.Specs, "specs", nil, "further directory with service specs; repeatable")
+	s.BoolVar(&n.SpecsWatch, "specs.watch", true, "whether specs are read again when they change")
+	s.CheckedVar(&n.SpecsApply, "specs.apply", "auto", "whether specs that changed are applied: auto, or manual with `spec apply`", OneOf("auto", "manual"))
 	s.StringVar(&n.Workspace, "workspace", "", "source tree with services; the launcher finds the one it is started in if empty")
 	s.CheckedVar(&n.BusURL, "bus.url", "", "URL of an external bus; the node runs its own if empty", checkBusURL)
 	s.CheckedVar(&n.BusListen, "bus.listen", "127.0.0.1:4222", "host:port of the node's own bus; port 0 for any free one", checkListen)

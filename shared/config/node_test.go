@@ -19,7 +19,7 @@ func TestDefault(t *testing.T) {
 	want := Node{
 		Name: "local", Root: ".core", Profiles: Strings{"default"}, BusListen: "127.0.0.1:4222", BusStore: "memory",
 		EdgeListen: "127.0.0.1:8080", DepGitHub: "https://github.com", MetricsListen: "127.0.0.1:0", LogLevel: "info", LogFormat: "auto",
-		StageTimeout: 30 * time.Second, StopTimeout: 10 * time.Second,
+		StageTimeout: 30 * time.Second, StopTimeout: 10 * time.Second, SpecsWatch: true, SpecsApply: "auto",
 	}
 	if diff := cmp.Diff(want, Default()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -32,7 +32,7 @@ func TestDefault(t *testing.T) {
 // A process that gets Environ has the same settings, each of them.
 func TestEnvironRoundTrip(t *testing.T) {
 	n := Node{
-		Name: "a", Root: "/r", Profiles: Strings{"p", "q"}, Specs: Strings{"/s", "/t"}, Workspace: "/w",
+		Name: "a", Root: "/r", Profiles: Strings{"p", "q"}, Specs: Strings{"/s", "/t"}, SpecsWatch: true, SpecsApply: "manual", Workspace: "/w",
 		BusURL: "nats://127.0.0.1:1", BusListen: "127.0.0.1:2", BusStore: "file", BusSync: "always", BusSeedFile: "/k",
 		EdgeListen: "[::1]:3", DepGitHub: "http://127.0.0.1:5/api/v3", DepMirrors: Strings{"https://a/=http://b/", "https://c=https://d"}, DepOffline: true, MetricsListen: "localhost:4", LogLevel: "debug", LogFormat: "json",
 		StageTimeout: 5 * time.Second, StopTimeout: 6 * time.Second, Stage: "bus", Boot: "b",

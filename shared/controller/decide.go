@@ -40,6 +40,13 @@ type Input struct {
 	History process.History
 	// Waited is [Action.Keys] of the last Wait while it still waits.
 	Waited []string
+
+	// Schedule is a cron job's, nil for everything else, and Next when it runs
+	// next: [Action.Next] of the last Schedule, or of the last Start where that is
+	// not zero; zero where neither was said yet.
+	Schedule spec.Schedule
+	Next     time.Time
+	Replace  bool // a run that is due ends the one that goes on
 }
 
 // Verb is what is to be done.
@@ -54,6 +61,7 @@ const (
 	Complete Verb = "complete" // service.completed
 	Fail     Verb = "fail"     // service.exhausted
 	Settle   Verb = "settle"   // service.stopped
+	Schedule Verb = "schedule" // service.scheduled
 )
 
 // Action is one thing to do.
@@ -65,6 +73,10 @@ type Action struct {
 	Keys   []string  // Wait: what to remember in [Input.Waited]
 	Until  time.Time // BackOff
 	Sick   bool      // Stop: the restart policy decides what follows
+	Anew   bool      // Start: what the policy remembers is about an earlier run
+	// Next is when a cron job runs next: of a Schedule, and of a Start where the
+	// next run may replace this one.
+	Next time.Time
 	// Request is the restart request that a Start or Fail answers.
 	Request events.ID
 }
@@ -142,13 +154,21 @@ func (d *decision) forward(i int) {
 // replace ends an instance that is wanted but not as it is.
 func (d *decision) replace(i int) {
 	s := &d.in[i]
+	if s.Replace && s.Next.After(d.now) {
+		d.wake(s.Next)
+	}
 	switch {
 	case s.asked():
 		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "restart requested"})
+	case s.Replace && s.due(d.now):
+		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "its next run is due"})
 	case s.State == state.ServiceRunning && s.Health == state.HealthUnhealthy && s.Policy.Restart != spec.RestartNever:
 		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "unhealthy: " + s.Detail, Sick: true})
 	}
 }
+
+// due reports whether the time of a cron job's next run has come.
+func (s *Input) due(now time.Time) bool { return !s.Next.IsZero() && !s.Next.After(now) }
 
 // asked reports whether an operator asked for another instance.
 func (s *Input) asked() bool { return s.Restart != "" && s.Restart != s.Answered }
@@ -162,7 +182,20 @@ func (d *decision) start(i int) {
 		}
 		return
 	}
-	if !s.asked() {
+	anew := s.asked()
+	if s.Schedule != nil && !anew {
+		if s.Held {
+			return
+		}
+		if anew = s.due(d.now); !anew && !d.goesOn(i) {
+			d.schedule(i, "")
+			return
+		}
+		if !anew {
+			d.wake(s.Next)
+		}
+	}
+	if !anew {
 		switch s.State {
 		case state.ServiceCompleted, state.ServiceFailed:
 			return
@@ -178,9 +211,45 @@ func (d *decision) start(i int) {
 	on, keys, reason := d.unmet(i)
 	switch {
 	case len(on) == 0:
-		d.do(i, state.ServiceStarting, Action{Verb: Start, Request: s.Restart})
+		a := Action{Verb: Start, Request: s.Restart, Anew: anew}
+		if s.Replace {
+			a.Next = s.Schedule.Next(d.now)
+			d.wake(a.Next)
+		}
+		d.do(i, state.ServiceStarting, a)
 	case s.State != state.ServiceWaiting || !subset(keys, s.Waited):
 		d.do(i, state.ServiceWaiting, Action{Verb: Wait, Reason: reason, On: on, Keys: keys})
+	}
+}
+
+// goesOn reports whether a run of a cron job that is down has not come to its
+// end: it failed, and the restart policy has a say.
+func (d *decision) goesOn(i int) bool {
+	s := &d.in[i]
+	switch s.State {
+	case state.ServiceExited, state.ServiceBackoff, state.ServiceWaiting:
+		return s.History.Ended
+	}
+	return false
+}
+
+// schedule says when a cron job runs next, where that has not been said.
+func (d *decision) schedule(i int, failed string) {
+	s := &d.in[i]
+	next := s.Next
+	if s.State != state.ServiceScheduled || next.IsZero() || failed != "" {
+		if next = s.Schedule.Next(d.now); next.IsZero() {
+			return // never again
+		}
+		d.do(i, state.ServiceScheduled, Action{Verb: Schedule, Next: next, Reason: failed})
+	}
+	d.wake(next)
+}
+
+// wake asks for another decision at a time.
+func (d *decision) wake(at time.Time) {
+	if !at.IsZero() && (d.next.IsZero() || at.Before(d.next)) {
+		d.next = at
 	}
 }
 
@@ -191,14 +260,18 @@ func (d *decision) due(i int) bool {
 	switch v := s.Policy.Verdict(s.History); {
 	case v.Next == process.Complete:
 		d.do(i, state.ServiceCompleted, Action{Verb: Complete})
+		if s.Schedule != nil {
+			d.schedule(i, "")
+		}
 		return false
 	case v.Next == process.GiveUp:
 		d.do(i, state.ServiceFailed, Action{Verb: Fail, Reason: v.Reason, Request: s.Answered})
+		if s.Schedule != nil {
+			d.schedule(i, v.Reason)
+		}
 		return false
 	case v.At.After(d.now):
-		if d.next.IsZero() || v.At.Before(d.next) {
-			d.next = v.At
-		}
+		d.wake(v.At)
 		if s.State != state.ServiceBackoff {
 			d.do(i, state.ServiceBackoff, Action{Verb: BackOff, Reason: v.Reason, Until: v.At})
 		}
@@ -261,37 +334,6 @@ func (d *decision) holds(dep spec.Dependency) (word string, stuck bool) {
 		return string(st), true
 	default:
 		return string(st), false
-	}
-}
-
-// reverse stops what is not wanted, each service only when nothing that depends
-// on it, directly or not, is still to be stopped.
-func (d *decision) reverse() {
-	held := make([]bool, len(d.in))
-	for i := len(d.in) - 1; i >= 0; i-- {
-		s := &d.in[i]
-		if s.Condition {
-			continue
-		}
-		busy := held[i]
-		if !s.Want || s.State == state.ServiceStopping {
-			switch s.State {
-			case state.ServiceStarting, state.ServiceRunning:
-				busy = true
-				if !held[i] {
-					d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: s.Why})
-				}
-			case state.ServiceStopping:
-				busy = true
-			}
-		}
-		if busy {
-			for _, dep := range s.Dependencies {
-				if j, ok := d.index[dep.Service]; ok {
-					held[j] = true
-				}
-			}
-		}
 	}
 }
 

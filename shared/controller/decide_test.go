@@ -30,7 +30,8 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // with the words: unwanted, healthy, unhealthy, unready, held, on=a,b/completed
 // (dependencies, with conditions),
 // restart=x, answered=x, policy=p, ended=10s,11s (crashes, in seconds after the
-// epoch), well=10s (an end with status 0), waited=a,b! (keys), unusable=x. Lines
+// epoch), well=10s (an end with status 0), waited=a,b! (keys), unusable=x,
+// every=10m (a cron job), next=10m (when it runs, since the epoch), replace. Lines
 // "now 12s" set the clock, those that begin with # say what it is about.
 func TestDecide(t *testing.T) {
 	golden.Scripts(t, *update, "in", func() golden.Script {
@@ -106,6 +107,15 @@ func service(t *testing.T, f []string) controller.Input {
 			}
 		case "waited":
 			in.Waited = strings.Split(value, ",")
+		case "every":
+			var err error
+			if in.Schedule, err = spec.ParseSchedule("@every " + value); err != nil {
+				t.Fatal(err)
+			}
+		case "next":
+			in.Next = epoch.Add(duration(t, value))
+		case "replace":
+			in.Replace = true
 		case "unusable":
 			in.Unusable = value
 		default:
@@ -137,6 +147,12 @@ func render(actions []controller.Action, next time.Time) string {
 		}
 		if !a.Until.IsZero() {
 			fmt.Fprintf(&b, " until %s", a.Until.Sub(epoch))
+		}
+		if !a.Next.IsZero() {
+			fmt.Fprintf(&b, " next %s", a.Next.Sub(epoch))
+		}
+		if a.Anew {
+			b.WriteString(" anew")
 		}
 		if len(a.Keys) > 0 {
 			fmt.Fprintf(&b, " [%s]", strings.Join(a.Keys, " "))

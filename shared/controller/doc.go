@@ -18,6 +18,13 @@
 // stopped after all that depend on it and are not wanted either. A request for a
 // restart replaces the instance at once, and forgets what the policy remembers.
 //
+// A cron job is scheduled when it is wanted and started when the time has come
+// that was stated then. The restart policy governs a run that fails; when it gives
+// up, or the run ends well, the job is scheduled again. A time that comes while a
+// run goes on, retries included, is left out, or replaces it. One that comes
+// while nobody decides is left out too: an input that does not know when it is to
+// run is scheduled from now on.
+//
 // A service that must wait says so once, with everything that it waits for then;
 // it says so again only when something new holds it back. What a boot states
 // about a service does therefore not depend on which dependency was faster.

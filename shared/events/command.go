@@ -9,6 +9,9 @@ type (
 	RestartService struct{} // a new instance; a failed service begins anew
 	ReloadService  struct{} // the running instance is to read its configuration again
 
+	// ApplySpecs asks procd to read the specs again and to do what that
+	// changes; the entity is [SpecsEntity].
+	ApplySpecs struct{}
 	// DrainServices asks procd to stop every service in reverse order.
 	DrainServices struct{}
 	// ShutdownNode asks the launcher to take the node down.
@@ -51,6 +54,7 @@ func (StartService) EventType() Type     { return "request.start" }
 func (StopService) EventType() Type      { return "request.stop" }
 func (RestartService) EventType() Type   { return "request.restart" }
 func (ReloadService) EventType() Type    { return "request.reload" }
+func (ApplySpecs) EventType() Type       { return "request.apply" }
 func (DrainServices) EventType() Type    { return "request.drain" }
 func (ShutdownNode) EventType() Type     { return "request.shutdown" }
 func (RunPipeline) EventType() Type      { return "request.run" }
@@ -66,6 +70,7 @@ func (StartService) EventVersion() int     { return 1 }
 func (StopService) EventVersion() int      { return 1 }
 func (RestartService) EventVersion() int   { return 1 }
 func (ReloadService) EventVersion() int    { return 1 }
+func (ApplySpecs) EventVersion() int       { return 1 }
 func (DrainServices) EventVersion() int    { return 1 }
 func (ShutdownNode) EventVersion() int     { return 1 }
 func (RunPipeline) EventVersion() int      { return 1 }
@@ -83,15 +88,15 @@ func bodies() []Body {
 	return []Body{
 		StageStarting{}, StageReady{}, StageFailed{}, StageStopping{}, StageStopped{},
 		DaemonReady{}, DaemonStopped{}, ProcessReaped{},
-		ServiceRegistered{}, ServiceUnregistered{}, ServiceDesired{}, ServiceWaiting{}, ServiceStarting{}, ServicePrepared{},
-		ServiceStarted{}, ServiceHealthy{}, ServiceUnhealthy{}, ServiceUnready{}, ServiceLinesDropped{}, ServiceStopping{}, ServiceExited{},
+		ServiceRegistered{}, ServiceUnregistered{}, ServiceDesired{}, ServiceWaiting{}, ServiceScheduled{}, ServiceStarting{}, ServicePrepared{},
+		ServiceStarted{}, ServiceRerouted{}, ServiceHealthy{}, ServiceUnhealthy{}, ServiceUnready{}, ServiceLinesDropped{}, ServiceStopping{}, ServiceExited{},
 		ServiceBackedOff{}, ServiceExhausted{}, ServiceCompleted{}, ServiceStopped{},
 		RouteOpened{}, RouteClosed{}, RouteRemoved{}, RouteRefused{},
 		RunStarted{}, RunAdvanced{}, RunEnded{}, StepBegan{}, StepCancelling{}, StepEnded{},
 		DepInstalling{}, DepInstalled{}, DepFailed{},
-		ClientRefused{}, SpecsRefused{}, SpecsAccepted{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
+		ClientRefused{}, SpecsRefused{}, SpecsAccepted{}, SpecsApplied{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
 		EnableService{}, DisableService{}, StartService{}, StopService{}, RestartService{}, ReloadService{},
-		DrainServices{}, ShutdownNode{}, RunPipeline{}, CancelRun{},
+		ApplySpecs{}, DrainServices{}, ShutdownNode{}, RunPipeline{}, CancelRun{},
 		CommandAccepted{}, CommandRejected{}, CommandCompleted{}, CommandFailed{},
 	}
 }

@@ -93,13 +93,22 @@ const ClientsEntity Entity = "clients"
 // Facts that procd states about the specs that it finds; the entity is
 // [SpecsEntity].
 type (
-	// SpecsRefused says that a procd which came back found specs that are
-	// wrong. It takes none of them: what was registered before stays.
+	// SpecsRefused says that procd found specs that are wrong, when it came back
+	// or read them again. It takes none of them: what was registered before
+	// stays.
 	SpecsRefused struct {
 		Reason string `json:"reason"` // one error a line
 	}
 	// SpecsAccepted says that they are right again.
 	SpecsAccepted struct{}
+	// SpecsApplied says that specs which were read again are in force, and what
+	// becomes of which services; those that are not named go on as they were.
+	SpecsApplied struct {
+		Added    []string `json:"added,omitempty"`
+		Removed  []string `json:"removed,omitempty"`
+		Changed  []string `json:"changed,omitempty"`  // and have it without a new instance
+		Replaced []string `json:"replaced,omitempty"` // changed, by a new instance
+	}
 )
 
 // SpecsEntity is the entity of procd's facts about specs.
@@ -139,6 +148,7 @@ func (RouteRefused) EventType() Type  { return "route.refused" }
 func (ClientRefused) EventType() Type { return "client.refused" }
 func (SpecsRefused) EventType() Type  { return "specs.refused" }
 func (SpecsAccepted) EventType() Type { return "specs.accepted" }
+func (SpecsApplied) EventType() Type  { return "specs.applied" }
 func (DeadMalformed) EventType() Type { return "dead.malformed" }
 func (DeadOversized) EventType() Type { return "dead.oversized" }
 func (DeadUnknown) EventType() Type   { return "dead.unknown" }
@@ -158,6 +168,7 @@ func (RouteRefused) EventVersion() int  { return 1 }
 func (ClientRefused) EventVersion() int { return 1 }
 func (SpecsRefused) EventVersion() int  { return 1 }
 func (SpecsAccepted) EventVersion() int { return 1 }
+func (SpecsApplied) EventVersion() int  { return 1 }
 func (DeadMalformed) EventVersion() int { return 1 }
 func (DeadOversized) EventVersion() int { return 1 }
 func (DeadUnknown) EventVersion() int   { return 1 }

@@ -18,6 +18,11 @@ type (
 		// ReplicaOf is the id in the spec of which this is one of several
 		// replicas.
 		ReplicaOf string `json:"replica_of,omitempty"`
+		// Type is "oneshot" or "cron"; empty for what runs until it is stopped.
+		Type string `json:"type,omitempty"`
+		// Schedule says when a cron job runs, as in "@hourly" or "0 3 * * *
+		// Europe/Berlin".
+		Schedule string `json:"schedule,omitempty"`
 		// Routes has the hosts and paths that the edge answers for the
 		// service, without upstreams: those are known when it has started.
 		Routes []Route `json:"routes,omitempty"`
@@ -39,6 +44,15 @@ type (
 	ServiceWaiting struct {
 		On     []string `json:"on,omitempty"` // the dependencies that are not healthy
 		Reason string   `json:"reason"`
+	}
+	// ServiceScheduled says when a cron job that is wanted runs next.
+	ServiceScheduled struct {
+		Next time.Time `json:"next"`
+		// Reason says why the last run failed; empty where it did not, or there
+		// was none.
+		Reason string `json:"reason,omitempty"`
+		// Restart is the request that the last run answered.
+		Restart ID `json:"restart,omitempty"`
 	}
 	// ServiceStarting is the intent to start an instance.
 	ServiceStarting struct {
@@ -65,6 +79,12 @@ type (
 		Restart ID `json:"restart,omitempty"`
 		// Unenforced says which resources of its spec nobody enforces, and why.
 		Unenforced string `json:"unenforced,omitempty"`
+	}
+	// ServiceRerouted says that the routes of a running instance lead elsewhere,
+	// because its spec changed.
+	ServiceRerouted struct {
+		Instance string  `json:"instance"`
+		Routes   []Route `json:"routes,omitempty"` // with upstreams
 	}
 	// ServiceHealthy says that the instance is ready for work: its health
 	// check passed, or it has none and runs.
@@ -134,6 +154,11 @@ type Port struct {
 	Name     string `json:"name"`
 	Port     int    `json:"port"`
 	Protocol string `json:"protocol"` // tcp, udp, http, https or grpc
+	// Address is the one that the service listens on; 127.0.0.1 if empty.
+	Address string `json:"address,omitempty"`
+	// Source says where the number comes from: "fixed" by the spec, of its
+	// "range", or "auto" for any free one.
+	Source string `json:"source,omitempty"`
 }
 
 // Route is what the edge forwards to a service: requests to one of Hosts (any
@@ -157,9 +182,11 @@ func (ServiceRegistered) EventType() Type   { return "service.registered" }
 func (ServiceUnregistered) EventType() Type { return "service.unregistered" }
 func (ServiceDesired) EventType() Type      { return "service.desired" }
 func (ServiceWaiting) EventType() Type      { return "service.waiting" }
+func (ServiceScheduled) EventType() Type    { return "service.scheduled" }
 func (ServiceStarting) EventType() Type     { return "service.starting" }
 func (ServicePrepared) EventType() Type     { return "service.prepared" }
 func (ServiceStarted) EventType() Type      { return "service.started" }
+func (ServiceRerouted) EventType() Type     { return "service.rerouted" }
 func (ServiceHealthy) EventType() Type      { return "service.healthy" }
 func (ServiceUnhealthy) EventType() Type    { return "service.unhealthy" }
 func (ServiceUnready) EventType() Type      { return "service.unready" }
@@ -175,9 +202,11 @@ func (ServiceRegistered) EventVersion() int   { return 1 }
 func (ServiceUnregistered) EventVersion() int { return 1 }
 func (ServiceDesired) EventVersion() int      { return 1 }
 func (ServiceWaiting) EventVersion() int      { return 1 }
+func (ServiceScheduled) EventVersion() int    { return 1 }
 func (ServiceStarting) EventVersion() int     { return 1 }
 func (ServicePrepared) EventVersion() int     { return 1 }
 func (ServiceStarted) EventVersion() int      { return 1 }
+func (ServiceRerouted) EventVersion() int     { return 1 }
 func (ServiceHealthy) EventVersion() int      { return 1 }
 func (ServiceUnhealthy) EventVersion() int    { return 1 }
 func (ServiceUnready) EventVersion() int      { return 1 }

@@ -47,10 +47,17 @@ func DefaultPolicy(r spec.RestartPolicy) Policy {
 	}
 }
 
-// PolicyOf is the policy that a spec asks for. Its id is the seed.
+// ever is a time that does not pass.
+const ever = time.Duration(math.MaxInt64)
+
+// PolicyOf is the policy that a spec asks for. Its id is the seed. What runs to
+// an end is not forgiven for the time that it took, unless the spec says when.
 func PolicyOf(s spec.Service) Policy {
 	r := s.Process.RestartPolicy
 	p := DefaultPolicy(r.Policy)
+	if s.Process.Type == spec.TypeOneshot || s.Process.Type == spec.TypeCron {
+		p.Window, p.Reset = ever, ever
+	}
 	p.Initial, p.Max = r.InitialBackoff.Or(p.Initial), r.MaxBackoff.Or(p.Max)
 	p.Window, p.Reset = r.Budget.Window.Or(p.Window), r.ResetAfter.Or(p.Reset)
 	p.Factor = cmp.Or(r.Factor, p.Factor)
@@ -134,8 +141,11 @@ func (p Policy) Verdict(h History) Verdict {
 		return Verdict{Next: GiveUp, Reason: h.Last.Reason + "; its restart policy is never"}
 	case p.Budget > 0 && len(h.Recent) >= p.Budget:
 		over := h.Recent[len(h.Recent)-1].Sub(h.Recent[0])
-		return Verdict{Next: GiveUp, Reason: fmt.Sprintf("ended %d times within %s (at most %d in %s): %s",
-			len(h.Recent), round(over), p.Budget-1, p.Window, h.Last.Reason)}
+		most := fmt.Sprintf("at most %d restarts", p.Budget-1)
+		if p.Window < ever {
+			most = fmt.Sprintf("at most %d in %s", p.Budget-1, p.Window)
+		}
+		return Verdict{Next: GiveUp, Reason: fmt.Sprintf("ended %d times within %s (%s): %s", len(h.Recent), round(over), most, h.Last.Reason)}
 	}
 	return Verdict{Next: StartAgain, At: h.Last.At.Add(p.Delay(h.Streak)), Reason: h.Last.Reason}
 }

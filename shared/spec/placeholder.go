@@ -119,6 +119,10 @@ func (c *scope) variable(name string) (string, *Error) {
 			return value, nil
 		}
 	}
+	if c.redacted {
+		c.made = true
+		return "{env." + name + "}", nil
+	}
 	return "", &Error{Reason: fmt.Sprintf("placeholder {env.%s}: the variable %s is not set", name, name)}
 }
 
@@ -157,6 +161,10 @@ func (c *scope) port(name string, n int) (string, *Error) {
 	}
 	if n == 0 && c.trial {
 		n = 1
+	}
+	if n == 0 && c.redacted {
+		c.made = true
+		return "{ports." + name + "}", nil
 	}
 	if n == 0 {
 		return "", &Error{Reason: fmt.Sprintf("placeholder {ports.%s}: the port has no number yet", name)}

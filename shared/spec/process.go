@@ -62,6 +62,9 @@ const (
 	TypeCron    ProcessType = "cron"
 )
 
+// OverlapReplace is the overlap that ends a run for the next one.
+const OverlapReplace = "replace"
+
 // Limits bound what the process may use; see setrlimit(2). Each is a whole number, a size such as "64M", or "unlimited".
 type Limits struct {
 	// Open files.

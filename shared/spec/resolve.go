@@ -16,7 +16,8 @@ func (s Located) Resolve(v Vars) (Located, error) {
 }
 
 // Redacted is [Located.Resolve] for people to read: secrets are not looked up
-// and stay {secret.NAME}.
+// and stay {secret.NAME}. So do ports that have no number yet, and variables that
+// vars does not have.
 func (s Located) Redacted(v Vars) (Located, error) {
 	c := s.newScope(v)
 	c.redacted = true

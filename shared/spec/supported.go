@@ -12,8 +12,6 @@ var notYet = []struct {
 	field  string // [] stands for any element, and health for each of its checks
 	values []string
 }{
-	{"process.type", []string{"cron"}},
-	{"process.replicas", nil},
 	{"process.ensure[].extract", []string{"tar.gz", "tar.xz", "zip"}},
 }
 
@@ -46,8 +44,6 @@ func Supported(s Located) error {
 		for _, row := range notYet {
 			switch {
 			case row.field != generic:
-			case generic == "process.replicas" && s.ReplicaOf != "":
-				refuse(at, "%s is a replica of %s", s.ID, s.ReplicaOf)
 			case v.IsZero(), v.Kind() == reflect.Int && m.def != "" && v.Int() == int64(number(m.def)):
 			case row.values == nil:
 				refuse(at, "leave %s out", m.name)

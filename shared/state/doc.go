@@ -37,9 +37,11 @@
 //
 //	fact          to state    from
 //	registered    idle        (none)
-//	waiting       waiting     idle, waiting, backoff, exited, completed, failed, stopped
-//	starting      starting    idle, waiting, backoff, exited, completed, failed, stopped
+//	waiting       waiting     idle, waiting, scheduled, backoff, exited, completed, failed, stopped
+//	scheduled     scheduled   idle, exited, completed, failed, scheduled, stopped (cron jobs only)
+//	starting      starting    idle, waiting, scheduled, backoff, exited, completed, failed, stopped
 //	started       running     starting; any, where the process was adopted
+//	rerouted      (same)      running: its routes change
 //	healthy       (same)      running: health becomes healthy
 //	unhealthy     (same)      running: health becomes unhealthy
 //	unready       (same)      running: health becomes unready
@@ -49,7 +51,7 @@
 //	backed_off    backoff     exited
 //	completed     completed   exited
 //	exhausted     failed      exited; any without a process, where this build cannot run it
-//	stopped       stopped     idle, waiting, backoff, exited, completed, failed
+//	stopped       stopped     idle, waiting, scheduled, backoff, exited, completed, failed
 //	unregistered  (gone)      any
 //
 // A process exists in starting (perhaps), running and stopping only; ports,

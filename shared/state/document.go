@@ -47,6 +47,10 @@ type StatusService struct {
 	Since    time.Time     `json:"since"`
 	Ports    []events.Port `json:"ports"`
 	Reason   string        `json:"reason"`
+	// ReplicaOf is the spec of which the service is one of several replicas.
+	ReplicaOf string `json:"replica_of,omitempty"`
+	// Next is a cron job's next run, where it waits for it.
+	Next time.Time `json:"next,omitzero"`
 }
 
 // StatusRun is one run of a pipeline.
@@ -80,8 +84,12 @@ func Document(s State) Status {
 		d.Stages = append(d.Stages, StatusStage{g.Name, g.State, g.Since, g.TookMS, g.Reason, g.Fix})
 	}
 	for _, v := range Sorted(s.Services) {
+		var next time.Time
+		if v.State == ServiceScheduled {
+			next = v.Until
+		}
 		d.Services = append(d.Services, StatusService{
-			v.ID, v.Node, v.Want(), v.State, v.Health, v.PID, v.Restarts, v.Since, list(v.Ports), v.Why(),
+			v.ID, v.Node, v.Want(), v.State, v.Health, v.PID, v.Restarts, v.Since, list(v.Ports), v.Why(), v.Registered.ReplicaOf, next,
 		})
 	}
 	for _, r := range s.SortedRuns() {

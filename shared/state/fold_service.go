@@ -39,6 +39,9 @@ func (s Service) fold(e events.Envelope, body events.Body) Service {
 		s.Desired = f
 	case events.ServiceWaiting:
 		s = s.down(ServiceWaiting, e.Time, f.Reason)
+	case events.ServiceScheduled:
+		s = s.down(ServiceScheduled, e.Time, f.Reason)
+		s.Until, s.Answers = f.Next.UTC(), f.Restart
 	case events.ServiceStarting:
 		s = s.down(ServiceStarting, e.Time, "")
 		s.Instance, s.Restarts = f.Instance, f.Restarts
@@ -46,6 +49,8 @@ func (s Service) fold(e events.Envelope, body events.Body) Service {
 		s.State, s.Since, s.Until, s.Reason = ServiceRunning, e.Time, time.Time{}, ""
 		s.Instance, s.PID, s.Restarts, s.Answers = f.Instance, f.PID, f.Restarts, f.Restart
 		s.Ports, s.Routes, s.Unenforced = f.Ports, f.Routes, f.Unenforced
+	case events.ServiceRerouted:
+		s.Routes = f.Routes
 	case events.ServiceHealthy:
 		s.Health, s.HealthyAt, s.Reason = HealthHealthy, e.Time, ""
 	case events.ServiceUnhealthy:
@@ -113,6 +118,12 @@ func (s Service) Alive() bool {
 // and its dependents may start.
 func (s Service) Serving() bool {
 	return s.State == ServiceRunning && s.Health == HealthHealthy
+}
+
+// Settled reports whether the service is as it should be where it is wanted: it
+// does its work, has done it, or waits for its time.
+func (s Service) Settled() bool {
+	return s.Serving() || s.State == ServiceCompleted || s.State == ServiceScheduled && s.Reason == ""
 }
 
 // Want says in one word what operators want of the service: "enabled" (now and

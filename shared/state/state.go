@@ -71,6 +71,7 @@ type ServiceState string
 const (
 	ServiceIdle      ServiceState = "idle"      // registered, never asked for
 	ServiceWaiting   ServiceState = "waiting"   // wanted, held back
+	ServiceScheduled ServiceState = "scheduled" // a cron job between two runs
 	ServiceStarting  ServiceState = "starting"  // being started
 	ServiceRunning   ServiceState = "running"   // its process runs
 	ServiceStopping  ServiceState = "stopping"  // being stopped
@@ -109,7 +110,7 @@ type Service struct {
 	Ports      []events.Port            `json:"ports,omitempty"`
 	Routes     []events.Route           `json:"routes,omitempty"`  // with upstreams, while running
 	Answers    events.ID                `json:"answers,omitempty"` // the restart request its instance answers
-	Until      time.Time                `json:"until,omitzero"`    // end of the backoff
+	Until      time.Time                `json:"until,omitzero"`    // end of the backoff, or the next run
 	// Unenforced says which resources of its spec nobody enforces on its instance.
 	Unenforced string                `json:"unenforced,omitempty"`
 	LastExit   *events.ServiceExited `json:"last_exit,omitempty"`

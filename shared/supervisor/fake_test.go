@@ -100,12 +100,12 @@ func (j *journal) lawful(t testing.TB, before state.State) {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	const down = "idle waiting backoff exited completed failed stopped"
+	const down = "idle waiting scheduled backoff exited completed failed stopped"
 	from := map[events.Fact]string{
 		"waiting": down, "starting": down, "started": "starting", "healthy": "running", "unhealthy": "running",
 		"unready": "running", "lines_dropped": "starting running stopping",
 		"stopping": "starting running", "exited": "starting running stopping", "backed_off": "exited", "completed": "exited",
-		"exhausted": down, "stopped": down,
+		"exhausted": down, "stopped": down, "scheduled": down,
 	}
 	s := before
 	for _, e := range j.facts {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"core.internal/shared/controller"
 	"core.internal/shared/events"
@@ -53,21 +55,31 @@ func (s *Supervisor) find(ctx context.Context, id string) (found, error) {
 func (s *Supervisor) register(l spec.Located, f found) {
 	id := events.Entity(l.ID)
 	u, known := s.byID[id]
+	was := spec.Located{}
+	if known {
+		was, u.gone = u.spec, false
+	}
 	if !known {
 		u = &unit{id: id, state: state.ServiceIdle, health: state.HealthUnknown, stopped: true}
 		s.byID[id] = u
 		s.units = append(s.units, u)
 	}
 	u.spec, u.deps, u.policy, u.unusable = l, l.Dependencies, s.opt.Policy(l), ""
-	if err := s.opt.Usable(l); err != nil {
+	err := s.opt.Usable(l)
+	u.schedule, u.next = nil, time.Time{}
+	if err == nil && l.Process.Type == spec.TypeCron {
+		u.schedule, err = l.Process.Timetable()
+	}
+	if err != nil {
 		u.unusable = err.Error()
 	}
 	s.state(u, events.ServiceRegistered{
 		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,
 		Dependencies: l.DependsOn(), ReplicaOf: string(l.ReplicaOf), Profiles: l.Profiles, Routes: l.PublicRoutes(),
-		Reload: string(l.Process.ReloadSignal),
+		Reload: string(l.Process.ReloadSignal), Type: typeOf(l), Schedule: scheduleOf(l),
 	})
 	if known {
+		s.renew(u, was)
 		return
 	}
 	prior, had := s.before(id)
@@ -84,6 +96,18 @@ func (s *Supervisor) register(l spec.Located, f found) {
 	case had:
 		s.recall(u, prior, f.ended)
 	}
+}
+
+// typeOf is the process's type where it is not the usual one.
+func typeOf(l spec.Located) string {
+	if l.Process.Type == spec.TypeService {
+		return ""
+	}
+	return string(l.Process.Type)
+}
+
+func scheduleOf(l spec.Located) string {
+	return strings.TrimSpace(l.Process.Schedule + " " + l.Process.Timezone)
 }
 
 func nameOf(l spec.Located) string {
@@ -127,6 +151,12 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 	})
 	s.opt.Log.Info("service adopted", "service", u.id, "pid", p.PID())
 	s.check(u)
+	if !u.gone {
+		s.reroute(u)
+	}
+	if u.replaces() {
+		u.next = u.schedule.Next(s.opt.Now())
+	}
 }
 
 // recall goes on from what was known of a service that does not run.
@@ -238,6 +268,9 @@ func (s *Supervisor) forget(u *unit) {
 		}
 	}
 	s.state(u, events.ServiceUnregistered{})
+	if s.opt.Gone != nil {
+		s.opt.Gone(u.id)
+	}
 	delete(s.byID, u.id)
 	s.units = slices.DeleteFunc(s.units, func(v *unit) bool { return v == u })
 	s.graph = nil

@@ -38,6 +38,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return err
 }
 
+// longestWait is after how long the clock is looked at where something is to
+// happen at a certain time.
+const longestWait = time.Minute
+
 func (s *Supervisor) loop(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -83,7 +87,8 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		}
 		wait := time.Hour
 		if !next.IsZero() {
-			wait = max(0, next.Sub(s.opt.Now()))
+			// The clock may be set, or the machine sleep, while a timer runs.
+			wait = min(max(0, next.Sub(s.opt.Now())), longestWait)
 		}
 		timer.Reset(wait)
 	}
@@ -139,6 +144,9 @@ func (s *Supervisor) act(u *unit, a controller.Action) {
 	case controller.Wait:
 		u.state, u.waited = state.ServiceWaiting, a.Keys
 		s.state(u, events.ServiceWaiting{On: a.On, Reason: a.Reason})
+	case controller.Schedule:
+		u.state, u.next = state.ServiceScheduled, a.Next
+		s.state(u, events.ServiceScheduled{Next: a.Next.UTC(), Reason: a.Reason, Restart: u.answered})
 	case controller.BackOff:
 		u.state = state.ServiceBackoff
 		s.state(u, events.ServiceBackedOff{Until: a.Until.UTC(), Restarts: u.restarts, Reason: a.Reason})

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -37,6 +38,10 @@ type Services struct {
 	// is between the first two attempts; 1 s if 0.
 	Client     *http.Client
 	RetryPause time.Duration
+
+	// Orphan names the service from which a process is left over that no
+	// supervisor has any more; may be nil.
+	Orphan func(pid int) (service string, ok bool)
 
 	book ports.Book
 	mu   sync.Mutex
@@ -83,8 +88,14 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 		Routes:   r.EventRoutes(),
 		Checks:   checks(r, command.Env),
 	}
+	sources := map[string]string{}
+	for _, p := range s.AllPorts() {
+		sources[p.Name] = source(p.Port)
+	}
 	for _, p := range r.AllPorts() {
-		built.Ports = append(built.Ports, events.Port{Name: p.Name, Port: p.Port.Port, Protocol: protocol(p.Protocol)})
+		built.Ports = append(built.Ports, events.Port{
+			Name: p.Name, Port: p.Port.Port, Protocol: protocol(p.Protocol), Address: p.Host, Source: sources[p.Name],
+		})
 	}
 	return built, nil
 }
@@ -190,6 +201,32 @@ func checks(r spec.Located, env []string) Checks {
 	return all
 }
 
+// Routes are those of an instance that runs, by a spec that is newer than it. It
+// is an [Options.Routes].
+func (b *Services) Routes(s spec.Located, i Instance) ([]events.Route, error) {
+	numbers := map[string]int{}
+	for _, p := range i.Kept {
+		numbers[p.Name] = p.Port
+	}
+	r, err := s.Redacted(b.vars(s, i, b.Layout.Bin(), numbers))
+	if err != nil {
+		return nil, err
+	}
+	routes := r.EventRoutes()
+	for _, one := range routes {
+		for _, u := range one.Upstreams {
+			if strings.Contains(u, "{") {
+				return nil, fmt.Errorf("the upstream %s of %s is not known before its next start", u, s.ID)
+			}
+		}
+	}
+	return routes, nil
+}
+
+// Release lets others have the ports of a service that is gone. It is an
+// [Options.Gone].
+func (b *Services) Release(id events.Entity) { b.book.Release(string(id)) }
+
 func protocol(p string) string {
 	if p == "" {
 		return "tcp"
@@ -199,6 +236,7 @@ func protocol(p string) string {
 
 func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int, error) {
 	numbers := map[string]int{}
+	var held []ports.Key
 	for _, p := range s.AllPorts() {
 		before := 0
 		for _, k := range kept {
@@ -208,11 +246,30 @@ func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int
 		}
 		n, err := b.takePort(string(s.ID), p.Port, before)
 		if err != nil {
+			var taken *ports.HeldError
+			if errors.As(err, &taken) && taken.Holder.PID > 0 && b.Orphan != nil {
+				if id, ok := b.Orphan(taken.Holder.PID); ok {
+					taken.Orphan = id
+				}
+			}
 			return nil, fmt.Errorf("port %q of %s: %w", p.Name, s.ID, err)
 		}
 		numbers[p.Name] = n
+		held = append(held, ports.Key{Network: ports.Network(p.Protocol), Port: n})
 	}
+	b.book.Retain(string(s.ID), held)
 	return numbers, nil
+}
+
+// source says where a port's number comes from.
+func source(p spec.Port) string {
+	switch {
+	case p.Range != "":
+		return "range"
+	case p.Port > 0:
+		return "fixed"
+	}
+	return "auto"
 }
 
 func (b *Services) takePort(owner string, p spec.Port, kept int) (int, error) {

@@ -66,6 +66,11 @@ type Options struct {
 	Usable func(spec.Located) error
 	// Policy is a service's restart policy; process.PolicyOf if nil.
 	Policy func(spec.Located) process.Policy
+	// Routes says where the routes of a running instance lead, by the spec that
+	// its service has now; they stay as they are if nil.
+	Routes func(s spec.Located, i Instance) ([]events.Route, error)
+	// Gone is told when a service is forgotten; may be nil.
+	Gone func(events.Entity)
 	// Prior is what is known of the services from before, if anything is.
 	Prior *state.State
 	// Resume: Prior is of this boot of the node, so that what had failed or
@@ -182,7 +187,8 @@ func (s *Supervisor) Restart(id events.Entity, cause events.ID) error {
 }
 
 // Change changes what is wanted of a service. Where it is wanted running and has
-// failed, completed or backs off, cause becomes a request to begin anew.
+// failed, completed or backs off, cause becomes a request to begin anew. A cron
+// job runs at once only where change says so with a request of its own.
 func (s *Supervisor) Change(id events.Entity, change func(*events.ServiceDesired), cause events.ID) error {
 	var err error
 	if derr := s.do(context.Background(), func() { err = s.change(id, change, cause) }); derr != nil {
@@ -200,7 +206,7 @@ func (s *Supervisor) change(id events.Entity, change func(*events.ServiceDesired
 	change(&d)
 	switch u.state {
 	case state.ServiceFailed, state.ServiceCompleted, state.ServiceBackoff, state.ServiceExited:
-		if d.Running && cause != "" {
+		if d.Running && cause != "" && u.schedule == nil {
 			d.Restart = cause
 		}
 	}

@@ -24,7 +24,10 @@ type unit struct {
 	deps     []spec.Dependency
 	unusable string
 	policy   process.Policy
-	gone     bool // its spec is: it is ended and forgotten
+	schedule spec.Schedule // a cron job's; nil for everything else
+	next     time.Time     // its next run, once that was decided
+	gone     bool          // its spec is: it is ended and forgotten
+	replaced bool          // it is being registered with a spec that asks for a new instance
 
 	desired  events.ServiceDesired
 	cause    events.ID // of what happens to it now
@@ -65,6 +68,7 @@ func (u *unit) input(held bool, draining string) controller.Input {
 		Restart: u.desired.Restart, Answered: u.answered, Held: held, Unusable: u.unusable,
 		State: u.state, Health: u.health, Detail: u.detail,
 		Policy: u.policy, History: u.history, Waited: u.waited,
+		Schedule: u.schedule, Next: u.next, Replace: u.replaces(),
 	}
 	if u.hooks != nil {
 		in.State = state.ServiceStopping // what follows an end belongs to it
@@ -76,6 +80,11 @@ func (u *unit) input(held bool, draining string) controller.Input {
 		in.Want, in.Why = false, "its spec is gone"
 	}
 	return in
+}
+
+// replaces reports whether a run that is due ends the one that goes on.
+func (u *unit) replaces() bool {
+	return u.schedule != nil && u.spec.Process.Overlap == spec.OverlapReplace
 }
 
 // job is a start that waits for a slot, or is under way.
@@ -92,9 +101,10 @@ const slots = 8
 
 // start states the intent to start an instance and queues it.
 func (s *Supervisor) start(u *unit, a controller.Action) {
-	if a.Request != u.answered {
+	if a.Request != u.answered || a.Anew {
 		u.history, u.answered = process.History{}, a.Request
 	}
+	u.next = a.Next
 	if u.launched {
 		u.restarts++
 	}

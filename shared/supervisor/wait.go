@@ -73,8 +73,9 @@ type FailedError struct {
 
 func (e *FailedError) Error() string { return fmt.Sprintf("service %s: %s", e.ID, e.Reason) }
 
-// Await returns when what was asked of a service has come about: it is healthy,
-// or has completed its work; or it is down. It fails with a [*FailedError] when
+// Await returns when what was asked of a service has come about: it is healthy;
+// or has completed its work, if it is a oneshot; or is scheduled, if it is a cron
+// job, after the run that the request asked for; or it is down. It fails with a [*FailedError] when
 // that will not happen without an operator.
 func (s *Supervisor) Await(ctx context.Context, id events.Entity, g Goal) error {
 	for {
@@ -111,12 +112,20 @@ func (g Goal) reached(v state.Service) (bool, string) {
 		return false, "a later request took its place"
 	case !g.Running:
 		return !v.Alive() && (v.State == state.ServiceStopped || v.State == state.ServiceIdle), ""
-	case v.State == state.ServiceFailed:
+	case v.State == state.ServiceFailed && v.Registered.Schedule == "":
 		return false, v.Reason
+	case v.State == state.ServiceScheduled && v.Answers != g.Request && g.Request != "":
+		return false, "" // the run that was asked for is about to begin
+	case v.State == state.ServiceScheduled && g.Request != "" && v.Reason != "":
+		return false, v.Reason
+	case v.State == state.ServiceScheduled:
+		return true, ""
 	case v.State == state.ServiceStopped: // it is wanted, but all is drained
 		return false, v.Reason
-	case v.State == state.ServiceCompleted:
+	case v.State == state.ServiceCompleted && v.Registered.Schedule == "":
 		return true, ""
+	case v.Registered.Type != "": // it is to end, or to be scheduled
+		return false, ""
 	}
 	return v.Serving() && (g.Request == "" || v.Answers == g.Request), ""
 }

@@ -21,6 +21,7 @@ const (
 	ActionLogs     ActionID = "logs"
 	ActionRun      ActionID = "run"
 	ActionCancel   ActionID = "cancel"
+	ActionApply    ActionID = "apply"
 	ActionShutdown ActionID = "shutdown"
 )
 
@@ -70,26 +71,26 @@ func Actions() []Action {
 	service := []Kind{KindService}
 	return []Action{
 		{ID: ActionStart, Label: "Start", Key: "s", Verb: "start", Args: "SERVICE…", On: service,
-			About:   "start services now, whatever holds at boot",
-			request: ask(events.Procd, events.StartService{}), enabled: canStart},
+			About:   "start services now, whatever holds at boot; a cron job runs at once",
+			request: ask(events.Procd, events.StartService{}), enabled: anyOf(canStart)},
 		{ID: ActionStop, Label: "Stop", Key: "x", Verb: "stop", Args: "SERVICE…", On: service,
 			About:   "stop services until they are started or the next boot",
 			Confirm: "Stop it until it is started again?",
-			request: ask(events.Procd, events.StopService{}), enabled: canStop},
+			request: ask(events.Procd, events.StopService{}), enabled: anyOf(canStop)},
 		{ID: ActionRestart, Label: "Restart", Key: "r", Verb: "restart", Args: "SERVICE…", On: service,
 			About:   "replace the running instance of services; a failed service begins anew",
 			Confirm: "Replace its running instance?",
-			request: ask(events.Procd, events.RestartService{}), enabled: canRestart},
+			request: ask(events.Procd, events.RestartService{}), enabled: anyOf(canRestart)},
 		{ID: ActionReload, Label: "Reload", Key: "o", Verb: "reload", Args: "SERVICE…", On: service,
 			About:   "make running services read their configuration again, by the signal that their specs name",
-			request: ask(events.Procd, events.ReloadService{}), enabled: canReload},
+			request: ask(events.Procd, events.ReloadService{}), enabled: anyOf(canReload)},
 		{ID: ActionEnable, Label: "Enable", Key: "e", Verb: "enable", Args: "SERVICE…", On: service,
 			About:   "start services now and at every boot",
-			request: ask(events.Procd, events.EnableService{}), enabled: canEnable},
+			request: ask(events.Procd, events.EnableService{}), enabled: anyOf(canEnable)},
 		{ID: ActionDisable, Label: "Disable", Key: "d", Verb: "disable", Args: "SERVICE…", On: service,
 			About:   "stop services now and at every boot",
 			Confirm: "Stop it now and keep it stopped at every boot?",
-			request: ask(events.Procd, events.DisableService{}), enabled: canDisable},
+			request: ask(events.Procd, events.DisableService{}), enabled: anyOf(canDisable)},
 		{ID: ActionLogs, Label: "Logs", Key: "l", Verb: "logs", Args: "SERVICE…", On: []Kind{KindService, KindDaemon, KindRun},
 			About:   "show what a service, daemon or run wrote",
 			enabled: canLogs},
@@ -100,6 +101,10 @@ func Actions() []Action {
 			About:   "end a run of a pipeline",
 			Confirm: "End the run?",
 			request: ask(events.Pipelined, events.CancelRun{}), enabled: canCancel},
+		{ID: ActionApply, Label: "Apply specs", Key: "a", Verb: "spec apply", On: []Kind{KindNode},
+			About:   "read the specs again and do what that changes",
+			Confirm: "Read the specs again and restart the services whose specs changed?",
+			request: applySpecs, enabled: canApply},
 		{ID: ActionShutdown, Label: "Take down", Key: "Q", Verb: "down", On: []Kind{KindNode},
 			About:   "take the node down, in reverse order",
 			Confirm: "Take the whole node down?",
@@ -189,6 +194,10 @@ func ask(target events.Source, body events.Body) func(Target) (events.Source, ev
 
 func runPipeline(t Target) (events.Source, events.Entity, events.Body) {
 	return events.Pipelined, t.Run, events.RunPipeline{Pipeline: string(t.Entity), Params: t.Params}
+}
+
+func applySpecs(Target) (events.Source, events.Entity, events.Body) {
+	return events.Procd, events.SpecsEntity, events.ApplySpecs{}
 }
 
 func shutdown(Target) (events.Source, events.Entity, events.Body) {

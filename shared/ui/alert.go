@@ -32,8 +32,8 @@ func (b *builder) alerts() []Alert {
 	}
 	if r := b.s.Specs; r.Reason != "" {
 		all = append(all, Alert{
-			Tone: Warn, Title: "the specs are wrong; the services go on with the last good ones", Text: "procd came back and took none of them:",
-			Fix:   "correct them until `launcher spec validate` is content, then `launcher down` and `launcher up`",
+			Tone: Warn, Title: "the specs are wrong; the services go on with the last good ones", Text: "procd took none of them:",
+			Fix:   "correct them until `launcher spec validate` is content; where the node does not watch them, `launcher spec apply` then",
 			Lines: strings.Split(r.Reason, "\n"), Since: r.Since,
 		})
 	}

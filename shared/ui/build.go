@@ -26,7 +26,7 @@ func Build(s state.State, o Options) Page {
 	for _, v := range b.daemons() {
 		p.Daemons = append(p.Daemons, b.service(v, KindDaemon))
 	}
-	for _, v := range state.Sorted(s.Services) {
+	for _, v := range s.SortedServices() {
 		p.Services = append(p.Services, b.service(v, KindService))
 	}
 	runs := s.SortedRuns()
@@ -44,6 +44,8 @@ func Build(s state.State, o Options) Page {
 	for _, r := range state.Sorted(s.Routes) {
 		p.Routes = append(p.Routes, b.route(r))
 	}
+	p.Routes = b.together(p.Routes)
+	p.Groups = b.groups()
 	p.Node = b.node()
 	p.Alerts = b.alerts()
 	return p
@@ -81,7 +83,7 @@ func (b *builder) service(v state.Service, k Kind) Service {
 		Desired: v.Want(), State: Badge{string(v.State), serviceTone(v)}, Health: health(v),
 		PID: v.PID, Restarts: v.Restarts, Since: v.Since, Age: b.age(v.Since),
 		Ports: list(v.Ports), PortsText: portsText(v.Ports), Version: ready.Version, Endpoints: []Endpoint{},
-		Addresses: []string{}, Reason: b.reason(v), LastLines: []string{}, Actions: b.offers(k, v.ID),
+		Group: events.Entity(v.Registered.ReplicaOf), Addresses: []string{}, Reason: b.reason(v), LastLines: []string{}, Actions: b.offers(k, v.ID),
 	}
 	if ready.Ready {
 		for purpose, address := range ready.Addresses {
@@ -105,6 +107,13 @@ func (b *builder) service(v state.Service, k Kind) Service {
 func (b *builder) reason(v state.Service) string {
 	if v.State == state.ServiceBackoff && !v.Until.IsZero() {
 		return strings.TrimPrefix(v.Reason+"; again "+b.until(v.Until), "; ")
+	}
+	if v.State == state.ServiceScheduled {
+		next := "runs " + v.Until.Format("2006-01-02 15:04:05") + " UTC, " + b.until(v.Until)
+		if v.Reason != "" {
+			next = "the last run failed: " + v.Reason + "; " + next
+		}
+		return next
 	}
 	return v.Why()
 }

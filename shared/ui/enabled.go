@@ -31,6 +31,23 @@ func goingDown(s state.State) bool {
 	return stopped > 0 && stopped == len(s.Stages)
 }
 
+// anyOf makes a check of a service one of an id that may stand for all replicas of
+// a spec: it holds where it does for one of them.
+func anyOf(can func(state.State, events.Entity) (bool, string)) func(state.State, events.Entity) (bool, string) {
+	return func(s state.State, id events.Entity) (ok bool, reason string) {
+		members := s.Members(id)
+		if len(members) == 0 {
+			return can(s, id)
+		}
+		for _, one := range members {
+			if ok, reason = can(s, one); ok {
+				return true, ""
+			}
+		}
+		return false, reason
+	}
+}
+
 func canEnable(s state.State, id events.Entity) (bool, string) {
 	v, reason := service(s, id)
 	if reason == "" && v.Desired.Enabled && v.Desired.Running {
@@ -51,6 +68,7 @@ func canStart(s state.State, id events.Entity) (bool, string) {
 	v, reason := service(s, id)
 	if reason == "" && v.Desired.Running {
 		switch v.State {
+		case state.ServiceScheduled: // it runs now
 		case state.ServiceFailed:
 			reason = "it failed: restart it"
 		case state.ServiceCompleted:
@@ -121,6 +139,16 @@ func canCancel(s state.State, id events.Entity) (bool, string) {
 		return false, "there is no run of this name"
 	case r.Ended():
 		return false, "the run has ended: " + string(r.State)
+	}
+	return true, ""
+}
+
+func canApply(s state.State, _ events.Entity) (bool, string) {
+	switch {
+	case goingDown(s):
+		return false, "the node is going down"
+	case !s.Ready[events.Procd].Ready:
+		return false, "procd is not ready"
 	}
 	return true, ""
 }

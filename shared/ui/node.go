@@ -53,7 +53,7 @@ func (b *builder) count(services map[events.Entity]state.Service) (healthy, want
 			continue
 		}
 		wanted++
-		if v.Serving() || v.State == state.ServiceCompleted {
+		if v.Settled() {
 			healthy++
 		}
 	}

@@ -37,10 +37,11 @@ type Page struct {
 	Node      Node       `json:"node"`
 	Stages    []Stage    `json:"stages"`    // in boot order
 	Daemons   []Service  `json:"daemons"`   // in the order in which they start
-	Services  []Service  `json:"services"`  // by id
+	Services  []Service  `json:"services"`  // by id, replicas by number
+	Groups    []Group    `json:"groups"`    // specs of which there are replicas, by id
 	Runs      []Run      `json:"runs"`      // newest first
 	Pipelines []Pipeline `json:"pipelines"` // by name
-	Routes    []Route    `json:"routes"`    // by service
+	Routes    []Route    `json:"routes"`    // by service, or by spec where replicas share it
 	Alerts    []Alert    `json:"alerts"`    // worst first
 }
 
@@ -96,6 +97,17 @@ type Service struct {
 	Reason    string   `json:"reason"`
 	LastLines []string `json:"last_lines"` // before its last unexpected exit, if it is down
 	Actions   []Offer  `json:"actions"`
+	// Group is the spec of which it is one of several replicas; empty for none.
+	Group events.Entity `json:"group"`
+}
+
+// Group is a spec of which there are several replicas. What is done to it is
+// done to all of them.
+type Group struct {
+	ID       events.Entity   `json:"id"`
+	Replicas []events.Entity `json:"replicas"`
+	State    Badge           `json:"state"` // "2 of 3 healthy"
+	Actions  []Offer         `json:"actions"`
 }
 
 // Endpoint is an address and what it is for.

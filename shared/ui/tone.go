@@ -19,6 +19,10 @@ func stageTone(s state.StageState) Tone {
 
 func serviceTone(v state.Service) Tone {
 	switch v.State {
+	case state.ServiceScheduled:
+		if v.Reason != "" {
+			return Bad // its last run failed
+		}
 	case state.ServiceRunning:
 		switch v.Health {
 		case state.HealthHealthy:

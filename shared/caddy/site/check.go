@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -25,7 +26,7 @@ const (
 )
 
 // Check refuses the sites that cannot be served, and of two that claim the same
-// host and path the second by id. The sites are sorted by service; Check returns
+// host and path the second by id, unless both are replicas of one spec. The sites are sorted by service; Check returns
 // new ones and normalizes their hosts.
 func Check(sites []Site) []Site {
 	owner := map[claim]events.Entity{}
@@ -37,7 +38,7 @@ func Check(sites []Site) []Site {
 		}
 		routes, err := normalize(s.Routes, s.State == state.RouteOpen)
 		if err == nil {
-			err = take(owner, s.Service, routes)
+			err = take(owner, s.owner(), routes)
 		}
 		if err != nil {
 			s = s.Refuse(err.Error())
@@ -63,6 +64,9 @@ func (c claim) String() string {
 	return host + " with path " + c.path + "*"
 }
 
+// owner is whose claims the site's are.
+func (s Site) owner() events.Entity { return cmp.Or(s.Group, s.Service) }
+
 // take gives all hosts and paths of routes to a service, or none.
 func take(owner map[claim]events.Entity, service events.Entity, routes []events.Route) error {
 	var mine []claim
@@ -71,7 +75,7 @@ func take(owner map[claim]events.Entity, service events.Entity, routes []events.
 			for _, path := range orAny(r.Paths) {
 				c := claim{host, strings.ToLower(path)}
 				switch by, taken := owner[c]; {
-				case taken:
+				case taken && by != service:
 					return fmt.Errorf("service %s already has %s: give one of them another host", by, c)
 				case slices.Contains(mine, c):
 					return fmt.Errorf("%s is there twice", c)

@@ -79,6 +79,7 @@ type (
 	match struct {
 		Host   []string            `json:"host,omitempty"`
 		Path   []string            `json:"path,omitempty"`
+		Method []string            `json:"method,omitempty"`
 		Header http.Header         `json:"header,omitempty"`
 		Vars   map[string][]string `json:"vars,omitempty"`
 	}
@@ -124,12 +125,18 @@ type (
 	loadBalancing struct {
 		Selection selection `json:"selection_policy"`
 		Retries   int       `json:"retries"`
+		// RetryMatch: of requests that an upstream had taken, only these.
+		RetryMatch []match `json:"retry_match"`
 	}
 	selection struct {
 		Policy string `json:"policy"`
 	}
 	healthChecks struct {
-		Active healthCheck `json:"active"`
+		Active  *healthCheck `json:"active,omitempty"`
+		Passive *passive     `json:"passive,omitempty"`
+	}
+	passive struct {
+		FailDuration string `json:"fail_duration"`
 	}
 	healthCheck struct {
 		URI      string `json:"uri"`

@@ -11,6 +11,7 @@ import (
 // entry is one place in the order in which the edge tries sites.
 type entry struct {
 	site      Site
+	services  []events.Entity // those behind it
 	hosts     []string
 	path      string // prefix; empty for any
 	upstreams []string
@@ -45,7 +46,7 @@ func expand(sites []Site) []entry {
 	for _, s := range sites {
 		for _, r := range s.Routes {
 			for _, path := range orAny(r.Paths) {
-				e := entry{site: s, path: path, upstreams: r.Upstreams, health: check(r.Health)}
+				e := entry{site: s, services: []events.Entity{s.Service}, path: path, upstreams: r.Upstreams, health: check(r.Health)}
 				if len(r.Hosts) == 0 {
 					list = append(list, e)
 				}
@@ -58,6 +59,7 @@ func expand(sites []Site) []entry {
 			}
 		}
 	}
+	list = join(list)
 	slices.SortStableFunc(list, func(a, b entry) int {
 		return cmp.Or(
 			cmp.Compare(a.rank(), b.rank()),

@@ -71,8 +71,9 @@ func Render(o Options) ([]byte, error) {
 
 // Route is one route of the edge, as Caddy reads it.
 type Route struct {
-	Service events.Entity // empty for the last one, which answers for no service
-	JSON    []byte
+	Service  events.Entity   // the service, or the spec of its replicas; empty for the last one, which answers for none
+	Services []events.Entity // those behind it
+	JSON     []byte
 }
 
 // Routes writes sites as routes, in the order in which they are to be tried. The
@@ -81,9 +82,9 @@ func Routes(o Options, sites []Site) ([]Route, error) {
 	streams := duration(cmp.Or(o.Streams, 24*time.Hour))
 	dial := duration(cmp.Or(o.Dial, 2*time.Second))
 	var list []Route
-	add := func(id events.Entity, r route) error {
+	add := func(e entry, r route) error {
 		b, err := encode(r)
-		list = append(list, Route{id, b})
+		list = append(list, Route{e.site.Service, e.services, b})
 		return err
 	}
 	for _, e := range expand(sites) {
@@ -96,11 +97,11 @@ func Routes(o Options, sites []Site) ([]Route, error) {
 			r = notice([]match{e.match()}, closed(e.site))
 			r.Handle = append([]any{count}, r.Handle...)
 		}
-		if err := add(e.site.Service, r); err != nil {
+		if err := add(e, r); err != nil {
 			return nil, err
 		}
 	}
-	if err := add("", notice(nil, notFound())); err != nil {
+	if err := add(entry{}, notice(nil, notFound())); err != nil {
 		return nil, err
 	}
 	return list, nil
@@ -147,6 +148,18 @@ func forward(e entry, handlers ...any) route {
 	}}}
 }
 
+// maxRetries bounds how many upstreams one request is tried on: a request that
+// ends those that answer it is not to end them all.
+const maxRetries = 3
+
+// avoided is how long an upstream that failed gets no requests while there are
+// others: until procd has said what became of it.
+const avoided = time.Second
+
+// safe are the methods that may be tried again although an upstream had begun
+// with the request. One that no upstream took is tried again whatever it is.
+var safe = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
+
 func proxy(upstreams []string, health *healthCheck, dial, streams string) reverseProxy {
 	p := reverseProxy{
 		Handler: "reverse_proxy", FlushInterval: -1, StreamCloseDelay: streams,
@@ -157,11 +170,12 @@ func proxy(upstreams []string, health *healthCheck, dial, streams string) revers
 	}
 	if len(upstreams) > 1 {
 		p.LoadBalancing = &loadBalancing{
-			Selection: selection{Policy: "round_robin"}, Retries: len(upstreams) - 1,
+			Selection: selection{Policy: "round_robin"}, Retries: min(len(upstreams)-1, maxRetries),
+			RetryMatch: []match{{Method: safe}},
 		}
-	}
-	if health != nil {
-		p.HealthChecks = &healthChecks{Active: *health}
+		p.HealthChecks = &healthChecks{Active: health, Passive: &passive{FailDuration: duration(avoided)}}
+	} else if health != nil {
+		p.HealthChecks = &healthChecks{Active: health}
 	}
 	return p
 }

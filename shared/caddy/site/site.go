@@ -13,7 +13,10 @@ import (
 type Site struct {
 	Service events.Entity
 	Name    string // as pages show it
-	State   state.RouteState
+	// Group is the spec of which the service is one of several replicas; empty
+	// for none. What replicas of one spec have in common they share.
+	Group events.Entity
+	State state.RouteState
 	// Routes have upstreams where the site is open and none where it is closed.
 	Routes []events.Route
 	Reason string // why it is closed or refused
@@ -38,7 +41,10 @@ func Decide(s state.State) []Site {
 }
 
 func of(s state.Service) Site {
-	site := Site{Service: s.ID, Name: cmp.Or(s.Registered.Name, string(s.ID)), State: state.RouteClosed}
+	site := Site{
+		Service: s.ID, Name: cmp.Or(s.Registered.Name, string(s.ID)), State: state.RouteClosed,
+		Group: events.Entity(s.Registered.ReplicaOf),
+	}
 	switch {
 	case !s.Serving():
 		site.Reason = why(s)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -15,6 +16,9 @@ type HeldError struct {
 	Network string // tcp or udp
 	Holder  Holder // zero where nobody could be found
 	Service string // the service of this node that has it, or ""
+	// Orphan is the service of this node from which the holder is left over, or
+	// "": no supervisor has it any more.
+	Orphan string
 }
 
 func (e *HeldError) Error() string {
@@ -24,6 +28,9 @@ func (e *HeldError) Error() string {
 		who = "service " + e.Service
 	case e.Holder != Holder{}:
 		who = e.Holder.String()
+	}
+	if e.Orphan != "" {
+		return fmt.Sprintf("port %d/%s is held by %s, left over from service %s of this node: `launcher ports reclaim %d` ends it", e.Port, e.Network, who, e.Orphan, e.Port)
 	}
 	return fmt.Sprintf("port %d/%s is held by %s: stop it, or give the service another port", e.Port, e.Network, who)
 }
@@ -84,12 +91,13 @@ func bind(network string, port int) (int, error) {
 // Book remembers which service has which port. The zero value is empty.
 type Book struct {
 	mu    sync.Mutex
-	owner map[key]string // guarded by mu
+	owner map[Key]string // guarded by mu
 }
 
-type key struct {
-	network string
-	port    int
+// Key is a port of one transport.
+type Key struct {
+	Network string // tcp or udp
+	Port    int
 }
 
 // Take gives owner a port of the loopback address: port itself, or any free one
@@ -98,7 +106,7 @@ func (b *Book) Take(owner, network string, port, kept int) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if port > 0 {
-		if o := b.owner[key{network, port}]; o != "" && o != owner {
+		if o := b.owner[Key{network, port}]; o != "" && o != owner {
 			return 0, &HeldError{Port: port, Network: network, Service: o}
 		}
 		if err := Check(network, port); err != nil {
@@ -107,7 +115,7 @@ func (b *Book) Take(owner, network string, port, kept int) (int, error) {
 		b.claim(owner, network, port)
 		return port, nil
 	}
-	if kept > 0 && (b.owner[key{network, kept}] == "" || b.owner[key{network, kept}] == owner) && try(network, kept) == nil {
+	if kept > 0 && (b.owner[Key{network, kept}] == "" || b.owner[Key{network, kept}] == owner) && try(network, kept) == nil {
 		b.claim(owner, network, kept)
 		return kept, nil
 	}
@@ -116,7 +124,7 @@ func (b *Book) Take(owner, network string, port, kept int) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if b.owner[key{network, n}] == "" {
+		if b.owner[Key{network, n}] == "" {
 			b.claim(owner, network, n)
 			return n, nil
 		}
@@ -130,7 +138,7 @@ func (b *Book) TakeRange(owner, network string, first, last, kept int) (int, err
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	free := func(n int) bool {
-		o := b.owner[key{network, n}]
+		o := b.owner[Key{network, n}]
 		return (o == "" || o == owner) && try(network, n) == nil
 	}
 	if first <= kept && kept <= last && free(kept) {
@@ -148,9 +156,20 @@ func (b *Book) TakeRange(owner, network string, first, last, kept int) (int, err
 
 func (b *Book) claim(owner, network string, port int) {
 	if b.owner == nil {
-		b.owner = map[key]string{}
+		b.owner = map[Key]string{}
 	}
-	b.owner[key{network, port}] = owner
+	b.owner[Key{network, port}] = owner
+}
+
+// Retain forgets the ports of owner that are not among keys.
+func (b *Book) Retain(owner string, keys []Key) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k, o := range b.owner {
+		if o == owner && !slices.Contains(keys, k) {
+			delete(b.owner, k)
+		}
+	}
 }
 
 // Release forgets all ports of owner.

@@ -30,6 +30,9 @@ func (h Holder) String() string {
 // HolderOf returns the process that listens on a TCP port of this machine.
 func HolderOf(port int) (Holder, bool) { return find("tcp", port) }
 
+// HolderOn is HolderOf for a port of a transport, tcp or udp.
+func HolderOn(network string, port int) (Holder, bool) { return find(network, port) }
+
 // states of a socket in /proc/net that keep others from binding it: LISTEN for
 // tcp, unconnected for udp.
 var bound = map[string]string{"tcp": "0A", "udp": "07"}

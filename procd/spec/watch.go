@@ -1,0 +1,64 @@
+package spec
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"core.internal/shared/spec"
+)
+
+// Bounds of the watch: what follows a change within settle belongs to it, and
+// where the kernel does not tell of changes the files are looked at every so
+// often.
+const (
+	settle = 100 * time.Millisecond
+	look   = 2 * time.Second
+)
+
+// Watch calls changed after the specs that dirs find say something else than
+// before, until ctx ends. digest is what they said when they were read.
+func Watch(ctx context.Context, dirs spec.Dirs, digest string, log *slog.Logger, changed func()) error {
+	w, err := fsnotify.NewWatcher()
+	var happened chan fsnotify.Event
+	var failed chan error
+	var every <-chan time.Time
+	if err != nil {
+		log.Warn("changes of specs are noticed late", "every", look, "error", err)
+		tick := time.NewTicker(look)
+		defer tick.Stop()
+		every = tick.C
+	} else {
+		defer w.Close()
+		happened, failed = w.Events, w.Errors
+	}
+	wait := time.NewTimer(0) // what changed since they were read
+	defer wait.Stop()
+	for {
+		select {
+		case <-happened:
+			wait.Reset(settle)
+		case err := <-failed: // as when there were too many events at once
+			log.Debug("the watch of specs", "error", err)
+			wait.Reset(settle)
+		case <-every:
+			wait.Reset(0)
+		case <-wait.C:
+			if w != nil {
+				for _, dir := range dirs.Places() {
+					if err := w.Add(dir); err != nil {
+						log.Debug("a directory with specs is not watched", "directory", dir, "error", err)
+					}
+				}
+			}
+			if now := dirs.Digest(); now != digest {
+				digest = now
+				changed()
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
