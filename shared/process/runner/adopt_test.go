@@ -260,8 +260,8 @@ func TestEndedMeanwhile(t *testing.T) {
 	var grandchild int
 	eventually(t, "the grandchild", func() bool {
 		b, _ := os.ReadFile(filepath.Join(logs, "two.log"))
-		_, err := fmt.Sscanf(string(b), "child %d\n", &grandchild)
-		return err == nil && strings.Contains(string(b), "waiting")
+		grandchild = childIn(string(b))
+		return grandchild > 0 && strings.Contains(string(b), "waiting")
 	})
 	s.kill()
 	syscall.Kill(s.pids["one"], syscall.SIGINT)
