@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -53,15 +54,21 @@ type Asset struct {
 	Sum    string `json:"sum,omitempty"`    // of the module, as in go.sum: "h1:…"
 }
 
+// lazy compiles a pattern when it is first needed: most programs that link this
+// package never read a lock.
+func lazy(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 var (
-	idForm       = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,512}$`)
-	platformForm = regexp.MustCompile(`^[a-z0-9]{1,32}/[a-z0-9]{1,32}$`)
-	sumForm      = regexp.MustCompile(`^h1:[A-Za-z0-9+/]{43}=$`)
-	moduleForm   = regexp.MustCompile(`^[a-zA-Z0-9._~/-]+@v[a-zA-Z0-9.+-]+$`)
+	idForm       = lazy(`^[^\x00-\x1f\x7f]{1,512}$`)
+	platformForm = lazy(`^[a-z0-9]{1,32}/[a-z0-9]{1,32}$`)
+	sumForm      = lazy(`^h1:[A-Za-z0-9+/]{43}=$`)
+	moduleForm   = lazy(`^[a-zA-Z0-9._~/-]+@v[a-zA-Z0-9.+-]+$`)
 )
 
 // ValidPlatform reports whether a text is "os/arch".
-func ValidPlatform(text string) bool { return platformForm.MatchString(text) }
+func ValidPlatform(text string) bool { return platformForm().MatchString(text) }
 
 // Decode reads a lock file.
 func Decode(b []byte) (File, error) {
@@ -79,10 +86,10 @@ func Decode(b []byte) (File, error) {
 		f.Deps = map[string]Dep{}
 	}
 	for id, d := range f.Deps {
-		if !idForm.MatchString(id) {
+		if !idForm().MatchString(id) {
 			return File{}, fmt.Errorf("deps: %q is no id", id)
 		}
-		if !idForm.MatchString(d.Origin) {
+		if !idForm().MatchString(d.Origin) {
 			return File{}, fmt.Errorf("deps[%q].origin: found %q", id, d.Origin)
 		}
 		if len(d.Platforms) == 0 {
@@ -104,9 +111,9 @@ func Decode(b []byte) (File, error) {
 func (a Asset) check() error {
 	if a.Module != "" || a.Sum != "" {
 		switch {
-		case !moduleForm.MatchString(a.Module):
+		case !moduleForm().MatchString(a.Module):
 			return fmt.Errorf("module: found %q: want one as in \"example.org/tool@v1.2.3\"", a.Module)
-		case !sumForm.MatchString(a.Sum):
+		case !sumForm().MatchString(a.Sum):
 			return fmt.Errorf("sum: found %q: want one as in go.sum, \"h1:…\"", a.Sum)
 		case a.URL != "" || a.Size != 0 || a.SHA256 != "" || a.Digest != "":
 			return errors.New("module: an asset is a module or a download, not both")
