@@ -276,12 +276,12 @@ func TestDamagedCredential(t *testing.T) {
 	r := newRig(t, map[string]string{"alpha": "", "beta": ""})
 	layout := config.Layout{Dir: filepath.Join(r.root, string(testbus.Node))}
 	seed := layout.Seed("beta")
-	if err := errors.Join(os.MkdirAll(layout.Keys(), 0o700), os.WriteFile(seed, nil, 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(layout.Keys(), 0o700), os.WriteFile(seed, []byte("none\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	r.inProcess()
 	r.serving("alpha")
-	reason := "the credential " + seed + " is empty: remove it for a new one"
+	reason := "the credential " + seed + " is no nkey seed of a user: "
 	if o := r.ask("beta", events.StartService{}); o.State != state.OutcomeFailed || !strings.Contains(o.Reason, reason) {
 		t.Errorf("%s: %s", o.State, o.Reason)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -42,6 +43,10 @@ func PublicFileOf(file string) (events.Source, bool) {
 // owner may read, and its public key, by which the bus knows it. An existing
 // seed is kept, also where several processes mint at once; one that cannot be used
 // is a [*CredentialError].
+//
+// The seeds of daemons and shells are written through to the disk. A service's is
+// not, because there may be many: nobody but the node has it, and one that a loss
+// of power emptied is made anew.
 func Mint(dir string, s events.Source) error {
 	fail := func(err error) error { return fmt.Errorf("mint a key for %s in %s: %w", s, dir, err) }
 	if err := events.CheckToken(string(s)); err != nil {
@@ -51,8 +56,13 @@ func Mint(dir string, s events.Source) error {
 		return fail(err)
 	}
 	seed, err := readSeed(SeedFile(dir, s))
+	if errors.Is(err, errEmptySeed) && !lasting(s) {
+		if err = os.Remove(SeedFile(dir, s)); err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = fs.ErrNotExist
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		seed, err = create(SeedFile(dir, s))
+		seed, err = create(SeedFile(dir, s), lasting(s))
 	}
 	if err != nil {
 		return fail(err)
@@ -76,8 +86,13 @@ func Mint(dir string, s events.Source) error {
 	return nil
 }
 
+// lasting reports whether a source is a daemon or a shell, not a service.
+func lasting(s events.Source) bool {
+	return slices.Contains(append(events.Daemons(), events.Launcher, events.Operator, events.Console), s)
+}
+
 // create writes a new seed, or returns the one that somebody else wrote first.
-func create(file string) ([]byte, error) {
+func create(file string, through bool) ([]byte, error) {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
 		return nil, err
@@ -94,7 +109,10 @@ func create(file string) ([]byte, error) {
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(append(seed, '\n'))
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+	if through {
+		err = errors.Join(err, tmp.Sync())
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
 		return nil, err
 	}
 	if err := os.Link(tmp.Name(), file); errors.Is(err, fs.ErrExist) {
@@ -118,6 +136,8 @@ func (e *CredentialError) Error() string {
 }
 
 func (e *CredentialError) Unwrap() error { return e.Err }
+
+var errEmptySeed = errors.New("is empty")
 
 // readSeed returns the seed of a user. What is wrong with a file that is there is
 // a [*CredentialError].
@@ -144,7 +164,7 @@ func readSeed(file string) ([]byte, error) {
 	}
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 {
-		return fail(anew, "is empty")
+		return fail(anew, "%w", errEmptySeed)
 	}
 	prefix, _, err := nkeys.DecodeSeed(b)
 	if err == nil && prefix != nkeys.PrefixByteUser {

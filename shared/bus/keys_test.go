@@ -71,7 +71,7 @@ func TestMintRefuses(t *testing.T) {
 		{"a seed that others may read", "alpha", func(seed string) error { return os.Chmod(seed, 0o644) }, "has mode 0644 and others may read it: chmod 600 it"},
 		{"a file that is no seed", "alpha", func(seed string) error { return os.WriteFile(seed, []byte("hello"), 0o600) }, "alpha.nk is no nkey seed of a user: "},
 		{"a seed that was cut", "alpha", func(seed string) error { return os.Truncate(seed, 30) }, "alpha.nk is no nkey seed of a user: "},
-		{"an empty file", "alpha", func(seed string) error { return os.Truncate(seed, 0) }, "alpha.nk is empty: remove it for a new one"},
+		{"an empty file", "operator", func(seed string) error { return os.Truncate(seed, 0) }, "operator.nk is empty: remove it for a new one"},
 		{"a directory", "alpha", func(seed string) error { return errors.Join(os.Remove(seed), os.Mkdir(seed, 0o700)) }, "alpha.nk is no file: "},
 		{"a seed of an account", "alpha", func(seed string) error {
 			pair, err := nkeys.CreateAccount()
@@ -99,6 +99,24 @@ func TestMintRefuses(t *testing.T) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+// A service's seed that a loss of power emptied is made anew.
+func TestMintMendsWhatIsEmpty(t *testing.T) {
+	dir := t.TempDir()
+	if err := bus.Mint(dir, "alpha"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := bus.Public(dir, "alpha")
+	if err := errors.Join(err, os.Truncate(bus.SeedFile(dir, "alpha"), 0), bus.Mint(dir, "alpha")); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := bus.Public(dir, "alpha"); err != nil || now == before {
+		t.Errorf("public key %q, %v: want another than before", now, err)
+	}
+	if info, err := os.Stat(bus.SeedFile(dir, "alpha")); err != nil || info.Size() == 0 {
+		t.Errorf("the seed: %v, %v", info, err)
 	}
 }
 

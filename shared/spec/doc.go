@@ -40,8 +40,7 @@
 //
 // go test core.internal/shared/spec -update rewrites what is generated in
 // docs/specs.md and in testdata. Parse, placeholders and the forms of single
-// values have fuzz targets. Who makes a member work that no build did before
-// removes its row from notYet in supported.go.
+// values have fuzz targets.
 //
 // # Sources
 //
