@@ -48,7 +48,7 @@ func archive(kind string) string {
 }
 
 // What a build cannot do is refused by name; everything else it can.
-func TestSupported(t *testing.T) {
+func TestSupportedMembers(t *testing.T) {
 	for member, text := range laterMembers {
 		s := parse(t, "a.json", `{"id": "a", `+text+`}`)
 		var e *Error
