@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"core.internal/shared/dep"
 	"core.internal/shared/events"
+	"core.internal/shared/spec"
 	"core.internal/shared/state"
 )
 
@@ -101,4 +103,34 @@ func TestRedis(t *testing.T) {
 		t.Errorf("after kill -9: %q", got)
 	}
 	metrics("redis_up 1")
+}
+
+// What services of the workspace download is locked for the platforms of releases.
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	workspace, ok := dep.FindWorkspace(".")
+	if !ok {
+		t.Fatal("not inside the workspace")
+	}
+	list, err := spec.Load(spec.Dirs{Workspace: workspace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked := 0
+	for _, l := range list {
+		w, ok := dep.WantOf(l)
+		if !ok || !w.Source.Locked() {
+			continue
+		}
+		for _, platform := range []string{"linux/amd64", "linux/arm64"} {
+			store := dep.Store{Root: t.TempDir(), Bin: t.TempDir(), Workspace: workspace, Platform: platform}
+			if st := store.Status(w); !st.Locked {
+				t.Errorf("%s: %s", l.ID, st.Problem)
+			}
+			locked++
+		}
+	}
+	if locked == 0 {
+		t.Error("no service of the workspace downloads anything")
+	}
 }
