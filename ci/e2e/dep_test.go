@@ -2,12 +2,16 @@ package e2e
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"core.internal/ci/harness"
+	"core.internal/shared/boot"
 	"core.internal/shared/config"
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
@@ -38,7 +42,7 @@ func TestDependencies(t *testing.T) {
 	})
 	n := harness.Start(t, harness.Options{
 		Profiles: []string{"default"},
-		Specs:    map[string]string{"good.json": document("dep-good"), "bad.json": document("dep-bad")},
+		Specs:    map[string]string{"good.json": document("dep-good"), "bad.json": document("dep-bad"), "none.json": missing(false)},
 		Config: func(c *config.Node) {
 			store = dep.ForNode(*c, "", nil)
 			if _, err := store.Lock(context.Background(), []dep.Want{want("dep-good")}, dep.Locking{}, nil); err != nil {
@@ -52,13 +56,17 @@ func TestDependencies(t *testing.T) {
 	if bad := s.Services["dep-bad"]; bad.PID != 0 {
 		t.Errorf("bad runs: %+v", bad)
 	}
+	n.Wait("none says why", func(s state.State) bool {
+		return s.Services["dep-none"].State == state.ServiceFailed && strings.Contains(s.Services["dep-none"].Reason, `"no-such-command" is not on PATH: install`)
+	})
 	var stated []string
 	for _, e := range n.Facts() {
 		if e.Type.Aggregate() == "dep" {
 			stated = append(stated, string(e.Entity)+" "+string(e.Type))
 		}
 	}
-	if len(stated) == 0 || stated[0] != "dep-bad dep.failed" {
+	slices.Sort(stated)
+	if stated = slices.Compact(stated); !slices.Equal(stated, []string{"dep-bad dep.failed", "dep-none dep.failed"}) {
 		t.Errorf("stated %q", stated)
 	}
 	if _, err := store.Lock(t.Context(), []dep.Want{want("dep-bad")}, dep.Locking{}, nil); err != nil {
@@ -68,4 +76,20 @@ func TestDependencies(t *testing.T) {
 		t.Errorf("start bad: %+v", o)
 	}
 	n.Wait("bad is healthy", healthy("dep-bad"))
+}
+
+// missing is a service whose command the system does not have.
+func missing(required bool) string {
+	return fmt.Sprintf(`{"id": "dep-none", "profiles": ["default"], "required": %t, "process": {"command": "no-such-command"},
+		"dep": {"name": "no-such-command", "source": "system"}}`, required)
+}
+
+// What a required service needs from the system is asked for before anything starts.
+func TestRequiredDependency(t *testing.T) {
+	t.Parallel()
+	n := harness.Start(t, harness.Options{Profiles: []string{"default"}, Specs: map[string]string{"none.json": missing(true)}, Fails: true})
+	var failure *boot.StageError
+	if err := n.Err(); !errors.As(err, &failure) || failure.Stage != "config" || !strings.Contains(err.Error(), `"no-such-command" is not on PATH: install`) {
+		t.Errorf("got %v", err)
+	}
 }

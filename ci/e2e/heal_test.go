@@ -37,7 +37,9 @@ func TestDaemonsHeal(t *testing.T) {
 	instances := func() map[string]int {
 		pids := map[string]int{}
 		for _, s := range b.status().Services {
-			pids[string(s.ID)] = s.PID
+			if s.Desired == "enabled" {
+				pids[string(s.ID)] = s.PID
+			}
 		}
 		return pids
 	}

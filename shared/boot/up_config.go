@@ -114,7 +114,8 @@ func (n *Node) omitted(d events.Source) bool {
 
 // ensureBinaries builds or finds the daemons' binaries and those of the
 // services that the profile enables. What a service that is not required needs from
-// elsewhere is the service's own trouble: procd tries again and says so.
+// elsewhere, the system among them, is the service's own trouble: procd tries
+// again and says so.
 func (n *Node) ensureBinaries(ctx context.Context) error {
 	var wants []dep.Want
 	for _, d := range n.daemons() {
@@ -127,7 +128,7 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 		w, ok := dep.WantOf(s)
 		switch {
 		case !ok || !s.InProfile(n.Config.Profiles) || spec.Supported(s) != nil:
-		case s.Required || !w.Source.Locked():
+		case s.Required || w.Source == spec.SourceGoBuild:
 			wants = append(wants, w)
 		default:
 			optional = append(optional, w)

@@ -20,6 +20,7 @@ import (
 // module is what `go mod download -json` says.
 type module struct {
 	Path, Version, Error, Dir, Sum string
+	GoMod                          string // file; empty if it has none
 }
 
 // goCommand runs the go command outside of any module and workspace. What the
@@ -100,6 +101,50 @@ func (s Store) resolveModule(ctx context.Context, p pinned) (lock.Asset, error) 
 	return lock.Asset{}, &Error{p.Name, p.Source, fmt.Errorf("no module has the package: %w", errs[len(errs)-1]), "correct field dep.asset or dep.version; GOPROXY says where modules are looked for"}
 }
 
+// buildModule is `go install`, for modules too that it refuses: where go.mod
+// replaces or excludes modules, the package is built as whoever requires its
+// module gets it, to whom replacements and exclusions do not apply.
+func (s Store) buildModule(ctx context.Context, p pinned, m module, tmp string, environ []string, pkg string) error {
+	own, err := s.onlyOnItsOwn(ctx, p, m, tmp)
+	if err != nil {
+		return err
+	}
+	if !own {
+		_, err := s.goCommand(ctx, p, tmp, environ, "install", pkg)
+		return err
+	}
+	dir := filepath.Join(tmp, "gomod")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module install\n\ngo 1.21\n"), 0o600); err != nil {
+		return err
+	}
+	if _, err := s.goCommand(ctx, p, dir, nil, "get", pkg); err != nil {
+		return err
+	}
+	pkg, _, _ = strings.Cut(pkg, "@")
+	_, err = s.goCommand(ctx, p, dir, environ, "install", pkg)
+	return err
+}
+
+// onlyOnItsOwn reports whether the go.mod says what holds only in the module itself.
+func (s Store) onlyOnItsOwn(ctx context.Context, p pinned, m module, tmp string) (bool, error) {
+	if m.GoMod == "" {
+		return false, nil
+	}
+	out, err := s.goCommand(ctx, p, tmp, nil, "mod", "edit", "-json", m.GoMod)
+	if err != nil {
+		return false, err
+	}
+	var file struct{ Replace, Exclude []json.RawMessage }
+	if err := json.Unmarshal(out, &file); err != nil {
+		return false, fmt.Errorf("go mod edit %s: %w", m.GoMod, err)
+	}
+	return len(file.Replace)+len(file.Exclude) > 0, nil
+}
+
 // goInstall builds the package of a module that is the locked one.
 func (s Store) goInstall(ctx context.Context, p pinned, tmp string, u *archive.Unpacker, tell func(Progress)) error {
 	fail := func(err error, fix string) error { return &Error{p.Name, p.Source, err, fix} }
@@ -117,7 +162,8 @@ func (s Store) goInstall(ctx context.Context, p pinned, tmp string, u *archive.U
 	tell(Progress{Phase: PhaseBuilding})
 	bin := filepath.Join(tmp, "gobin")
 	pkg := p.expand(p.Asset) + "@" + m.Version
-	if _, err := s.goCommand(ctx, p, tmp, []string{"GOBIN=" + bin, "GOOS=" + p.goos, "GOARCH=" + p.goarch}, "install", pkg); err != nil {
+	environ := []string{"GOBIN=" + bin, "GOOS=" + p.goos, "GOARCH=" + p.goarch}
+	if err := s.buildModule(ctx, p, m, tmp, environ, pkg); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}

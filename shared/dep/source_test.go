@@ -50,10 +50,9 @@ func TestFileSource(t *testing.T) {
 	refuses(t, err, "escapes")
 }
 
-// proxy makes a module proxy of files with one module, and the go command use it.
-func proxy(t *testing.T, module, version string, files map[string]string) (dir string) {
+// publish puts a module into a module proxy of files.
+func publish(t *testing.T, dir, module, version string, files map[string]string) {
 	t.Helper()
-	dir = t.TempDir()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, name := range sorted(files) {
@@ -70,6 +69,13 @@ func proxy(t *testing.T, module, version string, files map[string]string) (dir s
 	write(t, dir, map[string]string{
 		at + "list": version + "\n", at + version + ".info": `{"Version":"` + version + `"}`, at + version + ".mod": files["go.mod"], at + version + ".zip": b.String(),
 	})
+}
+
+// proxy makes a module proxy of files with one module, and the go command use it.
+func proxy(t *testing.T, module, version string, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	publish(t, dir, module, version, files)
 	cache := t.TempDir()
 	t.Cleanup(func() { // the go command makes it read-only
 		_ = filepath.WalkDir(cache, func(path string, d fs.DirEntry, err error) error {
@@ -121,6 +127,27 @@ func TestGoInstall(t *testing.T) {
 	mustLock(t, s, w)
 	_, err = s.Ensure(t.Context(), []Want{w}, nil)
 	refuses(t, err, "module example.org/tools@v1.2.3 has the sum h1:", "want "+l[0].Asset.Sum+", as locked: do not use it")
+}
+
+// A module whose go.mod replaces others is built with those that it requires.
+func TestGoInstallReplaces(t *testing.T) {
+	dir := proxy(t, "example.org/server", "v1.2.3", map[string]string{
+		"go.mod":  "module example.org/server\n\ngo 1.24\n\nrequire example.org/api v1.0.0\n\nreplace example.org/api => ../api\n\nexclude example.org/api v0.1.0\n",
+		"main.go": "package main\n\nimport \"example.org/api\"\n\nfunc main() { println(\"hello from \" + api.Name) }\n",
+	})
+	publish(t, dir, "example.org/api", "v1.0.0", map[string]string{
+		"go.mod": "module example.org/api\n\ngo 1.24\n", "api.go": "package api\n\nconst Name = \"the required one\"\n",
+	})
+	s := newStore(t)
+	w := Want{Dep: spec.Dep{Name: "hi", Version: "1.2.3", Source: spec.SourceGoInstall, Asset: "example.org/server"}}
+	mustLock(t, s, w)
+	says(t, mustInstall(t, s, w)["hi"], "hello from the required one")
+	clean(t, s)
+
+	none := w
+	none.Asset = "example.org/server/none"
+	_, err := s.Lock(t.Context(), []Want{none}, Locking{}, nil)
+	refuses(t, err, "module example.org/server@v1.2.3 has no package example.org/server/none")
 }
 
 // library is a registry with one repository.

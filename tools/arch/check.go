@@ -25,6 +25,7 @@ func rules() []rule {
 		{"mirror", "a runtime package has a counterpart in shared and adds something", checkMirror},
 		{"heavy", "heavy libraries are imported in one place each", checkHeavy},
 		{"services", "a service that links shared/service links no heavy library", checkServices},
+		{"specs", "a service has a service.json, and a go.mod if it has Go files", checkSpecs},
 		{"pure", "decisions use no clock, randomness, environment, I/O, goroutine or map order", checkPure},
 		{"subjects", "subjects, streams and buckets are named only in events", checkSubjects},
 		{"names", "no package is named util, common, helpers, misc, types, base or core", checkNames},
