@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"github.com/oklog/run"
@@ -43,8 +44,12 @@ func up(ctx context.Context, b cli.Boot) error {
 		Progress: func(e boot.Event) { b.Progress(event(e)) },
 	})
 	// While the node comes up hardly anything is garbage.
-	usual := debug.SetGCPercent(400)
-	defer debug.SetGCPercent(usual)
+	usual := func() {}
+	if os.Getenv("GOGC") == "" {
+		percent := debug.SetGCPercent(400)
+		usual = sync.OnceFunc(func() { debug.SetGCPercent(percent) })
+	}
+	defer usual()
 	var g run.Group
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -54,7 +59,7 @@ func up(ctx context.Context, b cli.Boot) error {
 		g.Add(func() error {
 			select {
 			case <-node.Up():
-				debug.SetGCPercent(usual)
+				usual()
 				b.Up(summary(node))
 				<-telling.Done()
 			case <-telling.Done():

@@ -120,7 +120,16 @@ func (n *Node) Conn() *bus.Conn { return n.conn }
 func (n *Node) Run(ctx context.Context) error {
 	n.began = time.Now()
 	stages := n.graph()
-	started, err := n.bringUp(ctx, stages)
+	coming, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-n.going:
+			stop(errAsked)
+		case <-coming.Done():
+		}
+	}()
+	started, err := n.bringUp(coming, stages)
 	if err == nil {
 		n.summary.Took = time.Since(n.began)
 		close(n.up)
@@ -137,6 +146,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	return err
 }
+
+// errAsked is why a boot ended that somebody took down meanwhile.
+var errAsked = errors.New("it was taken down while it came up")
 
 // command answers requests to the launcher.
 func (n *Node) command(ctx context.Context, c bus.Command) error {

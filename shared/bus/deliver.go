@@ -27,6 +27,11 @@ type flight struct {
 	fact
 	last uint64 // the sequence it follows
 	ack  jetstream.PubAckFuture
+	late time.Time // when it counts as unanswered
+}
+
+func (f flight) unanswered() error {
+	return fmt.Errorf("append %s to %s: no answer within %s", f.envelope.ID, f.envelope.Subject(), requestTimeout)
 }
 
 // deliver sends facts until there is none left to come. They leave in order, and
@@ -62,7 +67,7 @@ func (p *Publisher) deliver(ctx context.Context, c *Conn, log *factLog, box outb
 			more = nil
 		}
 		first := flying[0]
-		timer.Reset(requestTimeout)
+		timer.Reset(time.Until(first.late))
 		select {
 		case <-more:
 			continue
@@ -80,7 +85,7 @@ func (p *Publisher) deliver(ctx context.Context, c *Conn, log *factLog, box outb
 			flying = flying[:0]
 			clear(busy)
 		case <-timer.C:
-			return p.strand(flying, fmt.Errorf("append %s to %s: no answer within %s", first.envelope.ID, first.envelope.Subject(), requestTimeout))
+			return p.strand(flying, first.unanswered())
 		case <-ctx.Done():
 			return p.strand(flying, context.Cause(ctx))
 		}
@@ -97,12 +102,17 @@ func (p *Publisher) depart(ctx context.Context, log *factLog, f fact) (flight, e
 			return flight{}, err
 		}
 	}
+	if !log.c.NC.IsConnected() {
+		// Kept by the client until it is back, it would come before what has to be
+		// repeated first.
+		return flight{}, errChanged
+	}
 	m, options := message(e, f.data, last)
 	ack, err := log.c.JS.PublishMsgAsync(m, options...)
 	if err != nil {
 		return flight{}, fmt.Errorf("append %s to %s: %w", e.ID, m.Subject, err)
 	}
-	return flight{f, last, ack}, nil
+	return flight{f, last, ack, time.Now().Add(requestTimeout)}, nil
 }
 
 // land notes that a fact is stored.
@@ -125,28 +135,38 @@ func (p *Publisher) strand(flying []flight, err error) error {
 	return err
 }
 
-// recover sees to facts of which the first was not stored: the others land, and
-// those that cannot are sent again one by one.
+// recover sees to facts of which the first was not stored because the log was not
+// where it was expected to be: the others land, and then those that were not stored
+// are sent again one by one.
 func (p *Publisher) recover(ctx context.Context, c *Conn, log *factLog, flying []flight, cause error, landed func(fact)) error {
 	if !wrongSequence(cause) {
 		return fmt.Errorf("append %s to %s: %w", flying[0].envelope.ID, flying[0].envelope.Subject(), cause)
 	}
-	for i, f := range flying {
+	again := make([]bool, len(flying))
+	again[0] = true
+	for i, f := range flying[1:] {
+		timer := time.NewTimer(time.Until(f.late))
 		var err error
-		if i == 0 {
-			err = p.resend(ctx, c, log, f)
-		} else {
-			select {
-			case ack := <-f.ack.Ok():
-				err = p.land(f, ack.Sequence)
-			case <-f.ack.Err():
-				err = p.resend(ctx, c, log, f)
-			case <-ctx.Done():
-				err = context.Cause(ctx)
-			}
+		select {
+		case ack := <-f.ack.Ok():
+			err = p.land(f, ack.Sequence)
+		case <-f.ack.Err():
+			again[i+1] = true
+		case <-timer.C:
+			err = f.unanswered()
+		case <-ctx.Done():
+			err = context.Cause(ctx)
 		}
+		timer.Stop()
 		if err != nil {
 			return err
+		}
+	}
+	for i, f := range flying {
+		if again[i] {
+			if err := p.resend(ctx, c, log, f); err != nil {
+				return err
+			}
 		}
 		landed(f.fact)
 	}

@@ -39,12 +39,13 @@ type Publisher struct {
 	less   chan struct{} // closed when the queue shrinks; guarded by mu
 
 	// What follows is Run's alone.
-	last     map[events.Entity]uint64 // sequence of each entity's last fact
-	retained retained
-	life     time.Time // creation time of the stream that the others speak of
-	whole    bool      // that stream has what is retained
-	fresh    bool      // it had nothing of this source: what last does not know is 0
-	seen     uint64    // the highest sequence acknowledged there
+	last       map[events.Entity]uint64 // sequence of each entity's last fact
+	retained   retained
+	life       time.Time // creation time of the stream that the others speak of
+	whole      bool      // that stream has what is retained
+	remembered bool      // what was stated before this process is retained
+	fresh      bool      // it had nothing of this source: what last does not know is 0
+	seen       uint64    // the highest sequence acknowledged there
 }
 
 type fact struct {
@@ -203,6 +204,9 @@ func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
 		return err
 	}
 	p.fresh = last == 0
+	if err := p.remember(ctx, c, last); err != nil {
+		return err
+	}
 	facts := p.retained.inOrder()
 	if len(facts) > 0 {
 		p.o.Log.Info("the bus lost its memory: repeating what the state rests on", "facts", len(facts))
@@ -218,6 +222,43 @@ func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
 	})
 	p.whole = err == nil
 	return err
+}
+
+// remember retains what an earlier process stated as this source, once: should the
+// bus lose its memory, the state rests on that too.
+func (p *Publisher) remember(ctx context.Context, c *Conn, last uint64) error {
+	if p.remembered {
+		return nil
+	}
+	if last > 0 {
+		var before retained
+		f := Follow{Stream: events.StreamEvents, Filter: events.SourceFacts(p.o.Node, p.o.Source), Latest: true}
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		f.Live = func() { cancel(errEnough) }
+		f.Reset = func() { cancel(errLost) }
+		err := c.Follow(ctx, f, func(r events.Record) error {
+			if e, err := events.DecodeRecord(r); err == nil {
+				before.keep(fact{e, r.Data})
+			}
+			if r.Seq >= last {
+				return errEnough
+			}
+			return nil
+		})
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		if !errors.Is(err, errEnough) {
+			return fmt.Errorf("read what %s stated before: %w", p.o.Source, err)
+		}
+		for _, f := range p.retained.inOrder() {
+			before.keep(f)
+		}
+		p.retained = before
+	}
+	p.remembered = true
+	return nil
 }
 
 // same fails where the stream is another one than the one checked.

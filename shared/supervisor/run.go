@@ -10,6 +10,7 @@ import (
 
 	"core.internal/shared/controller"
 	"core.internal/shared/events"
+	"core.internal/shared/process"
 	"core.internal/shared/state"
 )
 
@@ -152,17 +153,32 @@ func (s *Supervisor) act(u *unit, a controller.Action) {
 		s.state(u, events.ServiceBackedOff{Until: a.Until.UTC(), Restarts: u.restarts, Reason: a.Reason})
 	case controller.Complete:
 		u.state = state.ServiceCompleted
+		s.rest(u)
 		s.state(u, events.ServiceCompleted{Instance: u.instance})
 	case controller.Fail:
 		u.state, u.answered = state.ServiceFailed, a.Request
+		s.rest(u)
 		s.state(u, events.ServiceExhausted{Reason: a.Reason, LastLines: u.lastLines})
 		s.opt.Log.Warn("service failed", "service", u.id, "reason", a.Reason)
 	case controller.Settle:
 		u.state = state.ServiceStopped
+		s.rest(u)
+		if f, ok := s.opt.Runner.(process.Finder); ok {
+			if err := f.Forget(string(u.id)); err != nil {
+				s.opt.Log.Warn("forgetting what ran", "service", u.id, "error", err)
+			}
+		}
 		s.state(u, events.ServiceStopped{Reason: a.Reason})
 	}
 	if u.gone && !u.alive() {
 		s.forget(u)
+	}
+}
+
+// rest gives up what a service has while it runs, or is about to run again.
+func (s *Supervisor) rest(u *unit) {
+	if s.opt.Gone != nil {
+		s.opt.Gone(u.id)
 	}
 }
 

@@ -223,7 +223,7 @@ func (b *Services) Routes(s spec.Located, i Instance) ([]events.Route, error) {
 	return routes, nil
 }
 
-// Release lets others have the ports of a service that is gone. It is an
+// Release lets others have the ports of a service that is at rest or gone. It is an
 // [Options.Gone].
 func (b *Services) Release(id events.Entity) { b.book.Release(string(id)) }
 
@@ -236,7 +236,18 @@ func protocol(p string) string {
 
 func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int, error) {
 	numbers := map[string]int{}
+	// What the spec does not want any more others may have at once, or two services
+	// that exchange their ports would wait for each other.
 	var held []ports.Key
+	for _, p := range s.AllPorts() {
+		for _, n := range append(numbersOf(kept), p.Port.Port) {
+			if n == p.Port.Port || p.Port.Port == 0 {
+				held = append(held, ports.Key{Network: ports.Network(p.Protocol), Port: n})
+			}
+		}
+	}
+	b.book.Retain(string(s.ID), held)
+	held = held[:0]
 	for _, p := range s.AllPorts() {
 		before := 0
 		for _, k := range kept {
@@ -259,6 +270,14 @@ func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int
 	}
 	b.book.Retain(string(s.ID), held)
 	return numbers, nil
+}
+
+func numbersOf(list []events.Port) []int {
+	var numbers []int
+	for _, p := range list {
+		numbers = append(numbers, p.Port)
+	}
+	return numbers
 }
 
 // source says where a port's number comes from.

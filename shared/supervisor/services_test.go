@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"core.internal/shared/config"
+	"core.internal/shared/events"
 	"core.internal/shared/process/ports"
 	"core.internal/shared/spec"
 	"core.internal/shared/supervisor"
@@ -228,5 +229,53 @@ func TestBuildInstalls(t *testing.T) {
 	_, err := b.Build(t.Context(), located(t, strings.ReplaceAll(text, "tool", "broken"), nil), supervisor.Instance{Name: "i"})
 	if err == nil || err.Error() != "prepare alpha: it does not compile" {
 		t.Errorf("%v", err)
+	}
+}
+
+// Alternatives have one port after each other, and services that exchange their
+// ports do not wait for each other.
+func TestPortsChangeHands(t *testing.T) {
+	b := builder(t)
+	one, err := ports.Free("tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := one
+	for two == one {
+		if two, err = ports.Free("tcp"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := map[string][]events.Port{}
+	build := func(id string, port int) error {
+		s := located(t, fmt.Sprintf(`{"id": %q, "process": {"command": "sh"}, "ports": {"primary": {"port": %d}}}`, id, port), nil)
+		built, err := b.Build(t.Context(), s, supervisor.Instance{Name: "i", Kept: kept[id]})
+		if err == nil {
+			kept[id] = built.Ports
+		}
+		return err
+	}
+	var held *ports.HeldError
+	if err := build("a", one); err != nil {
+		t.Fatal(err)
+	}
+	if err := build("b", one); !errors.As(err, &held) || held.Service != "a" {
+		t.Fatalf("a port that a has: %v", err)
+	}
+	b.Release("a") // it came to rest
+	if err := build("b", one); err != nil {
+		t.Fatal(err)
+	}
+	if err := build("a", two); err != nil {
+		t.Fatal(err)
+	}
+	// b wants two and a wants one: whoever is first has to try again, once.
+	if err := build("b", two); !errors.As(err, &held) || held.Service != "a" {
+		t.Fatalf("a port that a has: %v", err)
+	}
+	for _, err := range []error{build("a", one), build("b", two)} {
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

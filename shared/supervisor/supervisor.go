@@ -69,7 +69,8 @@ type Options struct {
 	// Routes says where the routes of a running instance lead, by the spec that
 	// its service has now; they stay as they are if nil.
 	Routes func(s spec.Located, i Instance) ([]events.Route, error)
-	// Gone is told when a service is forgotten; may be nil.
+	// Gone is told when a service has come to rest: it is stopped, completed, failed
+	// or forgotten, and what it had others may have; may be nil.
 	Gone func(events.Entity)
 	// Prior is what is known of the services from before, if anything is.
 	Prior *state.State

@@ -66,13 +66,13 @@ type peer struct {
 	errs    tailBuffer
 }
 
-func (p *peer) start(_ context.Context, n int, command []string) error {
+func (p *peer) start(ctx context.Context, n int, command []string) error {
 	for i := range n {
 		if err := p.prepare(p.dir, fmt.Sprintf("s%d", i), command); err != nil {
 			return err
 		}
 	}
-	p.cmd = exec.Command(p.path, p.args...)
+	p.cmd = exec.CommandContext(ctx, p.path, p.args...)
 	p.cmd.Dir = p.dir
 	p.cmd.Stderr = &p.errs
 	return p.cmd.Start()
@@ -118,7 +118,7 @@ type coreNode struct {
 	ready    chan error
 }
 
-func (c *coreNode) start(_ context.Context, n int, command []string) error {
+func (c *coreNode) start(ctx context.Context, n int, command []string) error {
 	for i := range n {
 		id := fmt.Sprintf("s%d", i)
 		text := fmt.Sprintf(`{"id":%q,"process":{"command":%q,"args":[%q],"restartPolicy":"always"},"profiles":["bench"]}`, id, command[0], command[1])
@@ -129,7 +129,7 @@ func (c *coreNode) start(_ context.Context, n int, command []string) error {
 	c.ready = make(chan error, 1)
 	go func() {
 		var err error
-		c.node, err = c.b.start(context.Background(), c.launcher, "--profile", "bench", "--specs", c.dir)
+		c.node, err = c.b.start(ctx, c.launcher, "--profile", "bench", "--specs", c.dir)
 		c.ready <- err
 	}()
 	return nil

@@ -56,6 +56,7 @@ type item struct {
 	told    bool // see [Prober.Told]
 	place   int  // in the queue; -1 while it is being probed
 	removed bool
+	cancel  context.CancelFunc // of the probe under way; nil while there is none
 }
 
 // New returns a prober; Run makes it probe.
@@ -118,6 +119,9 @@ func (p *Prober) remove(i *item) {
 		return
 	}
 	i.removed = true
+	if i.cancel != nil {
+		i.cancel() // what it runs is not to outlive the instance
+	}
 	delete(p.items, place{i.target.ID, i.target.Purpose})
 	if i.place >= 0 {
 		heap.Remove(&p.queue, i.place)
@@ -152,7 +156,9 @@ func (p *Prober) Run(ctx context.Context) error {
 			}
 			heap.Pop(&p.queue)
 			p.running++
-			workers.Go(func() { p.probe(ctx, i) })
+			probing, cancel := context.WithCancel(ctx)
+			i.cancel = cancel
+			workers.Go(func() { p.probe(probing, i) })
 		}
 		p.mu.Unlock()
 		timer.Reset(next)
@@ -169,6 +175,7 @@ func (p *Prober) Run(ctx context.Context) error {
 func (p *Prober) probe(ctx context.Context, i *item) {
 	err := p.ask(ctx, i)
 	p.mu.Lock()
+	defer i.cancel()
 	var verdict Verdict
 	var changed bool
 	if !i.removed && ctx.Err() == nil {

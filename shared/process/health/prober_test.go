@@ -171,3 +171,27 @@ func TestBusCheck(t *testing.T) {
 		}
 	})
 }
+
+// What a probe runs does not outlive the instance that it is about.
+func TestRemovedWhileItIsProbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		p := health.New(health.Options{
+			Report: func(health.Target, health.Verdict) { t.Error("a verdict about what is gone") },
+			Probe: func(ctx context.Context, _ health.Check) error {
+				<-ctx.Done()
+				close(ended)
+				return ctx.Err()
+			},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		p.Add(whole("a", "i"), health.Check{Endpoint: "x"}, false)
+		synctest.Wait()
+		p.Remove("a", "i")
+		<-ended
+		cancel()
+		<-done
+	})
+}
