@@ -115,7 +115,9 @@ func (n *Node) omitted(d events.Source) bool {
 // ensureBinaries builds or finds the daemons' binaries and those of the
 // services that the profile enables. What a service that is not required needs from
 // elsewhere, the system among them, is the service's own trouble: procd tries
-// again and says so.
+// again and says so. It also installs what is locked, so that no server holds up the
+// boot; only what a required service waits for is installed here, where it may take
+// its time.
 func (n *Node) ensureBinaries(ctx context.Context) error {
 	var wants []dep.Want
 	for _, d := range n.daemons() {
@@ -124,12 +126,14 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 		}
 	}
 	var optional []dep.Want
+	needed := requiredServices(n.specs)
 	for _, s := range n.specs {
 		w, ok := dep.WantOf(s)
 		switch {
 		case !ok || !s.InProfile(n.Config.Profiles) || spec.Supported(s) != nil:
 		case s.Required || w.Source == spec.SourceGoBuild:
 			wants = append(wants, w)
+		case w.Source.Locked() && !needed[s.ID]:
 		default:
 			optional = append(optional, w)
 		}
@@ -151,6 +155,30 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// requiredServices are the services that are required, and what they depend on.
+func requiredServices(specs []spec.Located) map[spec.ServiceID]bool {
+	byID := map[spec.ServiceID]spec.Located{}
+	for _, s := range specs {
+		byID[s.ID] = s
+	}
+	needed := map[spec.ServiceID]bool{}
+	var need func(id spec.ServiceID)
+	need = func(id spec.ServiceID) {
+		if s, ok := byID[id]; ok && !needed[id] {
+			needed[id] = true
+			for _, on := range s.DependsOn() {
+				need(spec.ServiceID(on))
+			}
+		}
+	}
+	for _, s := range specs {
+		if s.Required {
+			need(s.ID)
+		}
+	}
+	return needed
 }
 
 // daemons lists the daemons of this node in the order in which they start.

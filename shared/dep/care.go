@@ -66,7 +66,8 @@ func (s Store) Status(w Want) Status {
 }
 
 // Verify reads everything that is installed for a want and lists what is not as it
-// was when it was unpacked. Nothing of it means that all is well.
+// was when it was unpacked, and files that were not there then. Nothing of it means
+// that all is well.
 func (s Store) Verify(w Want) ([]string, error) {
 	p, err := s.pinned(w)
 	if err != nil {

@@ -1,6 +1,7 @@
 package dep
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,6 +57,19 @@ func TestVerify(t *testing.T) {
 	thorough.Thorough = true
 	mustInstall(t, thorough, w)
 	says(t, path, "good")
+	// What somebody has put beside the files is found, and goes.
+	for _, name := range []string{"bin/plugin", "more/deep/a", "b"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(tree, filepath.Dir(name)), 0o755), os.Symlink("/etc/passwd", filepath.Join(tree, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := s.Verify(w); err != nil || !slices.Equal(list, []string{"b is not of it", "bin/plugin is not of it", "more/deep/a is not of it"}) {
+		t.Errorf("%q %v", list, err)
+	}
+	mustInstall(t, thorough, w)
+	if list, err := s.Verify(w); err != nil || len(list) > 0 {
+		t.Error(list, err)
+	}
 	if err := os.WriteFile(s.in(key, entryFile), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}

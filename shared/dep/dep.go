@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"core.internal/shared/dep/fetch"
 	"core.internal/shared/spec"
 )
 
@@ -67,6 +68,13 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Temporary reports whether the binary may be had at another attempt, with nothing
+// corrected.
+func (e *Error) Temporary() bool {
+	var unreached *unreachedError
+	return fetch.Temporary(e.Err) || errors.As(e.Err, &unreached)
+}
 
 // Phase is what is being done about a binary.
 type Phase string

@@ -145,6 +145,14 @@ func (s Store) onlyOnItsOwn(ctx context.Context, p pinned, m module, tmp string)
 	return len(file.Replace)+len(file.Exclude) > 0, nil
 }
 
+// unreachedError is about a module that may be had later.
+type unreachedError struct{ error }
+
+func (e *unreachedError) Unwrap() error { return e.error }
+
+// securityError is how the go command begins to say that a module is not what it was.
+const securityError = "SECURITY ERROR"
+
 // goInstall builds the package of a module that is the locked one.
 func (s Store) goInstall(ctx context.Context, p pinned, tmp string, u *archive.Unpacker, tell func(Progress)) error {
 	fail := func(err error, fix string) error { return &Error{p.Name, p.Source, err, fix} }
@@ -153,6 +161,9 @@ func (s Store) goInstall(ctx context.Context, p pinned, tmp string, u *archive.U
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
+		}
+		if !s.Offline && !strings.Contains(err.Error(), securityError) {
+			err = &unreachedError{err} // it was there when it was locked
 		}
 		return fail(err, "GOPROXY says where modules are looked for")
 	}

@@ -224,6 +224,18 @@ func TestInstall(t *testing.T) {
 }
 
 // What is refused leaves what was there, and says field and fix.
+// What a caller made by hand is refused as a spec would be.
+func TestWithoutVersion(t *testing.T) {
+	s := newStore(t)
+	for _, source := range []spec.Source{spec.SourceGoInstall, spec.SourceOCI} {
+		w := Want{Dep: spec.Dep{Name: "tool", Source: source, Asset: "example.org/a/tool"}}
+		_, err := s.Lock(t.Context(), []Want{w}, Locking{}, nil)
+		refuses(t, err, "it does not say which version to install: set field dep.version")
+		_, err = s.Ensure(t.Context(), []Want{w}, nil)
+		refuses(t, err, "it does not say which version to install: set field dep.version")
+	}
+}
+
 func TestInstallRefuses(t *testing.T) {
 	elf := func(machine byte) string {
 		return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 11) + string([]byte{machine, 0}) + "rest"

@@ -85,7 +85,7 @@ type registry struct {
 	token      string
 }
 
-// repository finds the registry of a want.
+// registry finds the registry of a want.
 func (p pinned) registry(c *fetch.Client) *registry {
 	host, repository, _ := strings.Cut(p.expand(p.Asset), "/")
 	scheme := "https"
@@ -121,11 +121,12 @@ func (r *registry) header(accept ...string) http.Header {
 	return h
 }
 
-// with asks, and asks again with a token where the registry wants one.
+// with asks, and asks once more with a new token where the registry wants one: it
+// had none, or the one it had has expired.
 func (r *registry) with(ctx context.Context, ask func() error) error {
 	err := ask()
 	var refused *fetch.Error
-	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || r.token != "" {
+	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
 		return err
 	}
 	if err := r.login(ctx, refused.Header.Get("WWW-Authenticate")); err != nil {

@@ -93,6 +93,8 @@ func (w Want) check() error {
 		return fail(errors.New("it does not say what to download"), "set field dep.url")
 	case w.Source != spec.SourceHTTP && w.Asset == "":
 		return fail(errors.New("it does not say what to install"), "set field dep.asset")
+	case w.Version == "" && (w.Source == spec.SourceGoInstall || w.Source == spec.SourceOCI):
+		return fail(errors.New("it does not say which version to install"), "set field dep.version")
 	}
 	return nil
 }

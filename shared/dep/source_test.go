@@ -157,6 +157,9 @@ type library struct {
 	blobs     map[string][]byte // by digest, manifests too
 	tags      map[string]string
 	private   bool
+	uses      int // how often a token may be used; 0 for ever
+	given     int // tokens
+	left      int // uses of the last token
 	challenge string
 	asked     []string
 }
@@ -172,10 +175,14 @@ func newLibrary(t *testing.T) *library {
 				http.Error(w, "wrong scope", http.StatusForbidden)
 				return
 			}
-			w.Write([]byte(`{"token": "anybody"}`))
+			l.given++
+			l.left = l.uses
+			fmt.Fprintf(w, `{"token": "anybody%d"}`, l.given)
 			return
 		}
-		if l.private && r.Header.Get("Authorization") != "Bearer anybody" {
+		known := l.given > 0 && r.Header.Get("Authorization") == fmt.Sprintf("Bearer anybody%d", l.given) && (l.uses == 0 || l.left > 0)
+		l.left--
+		if l.private && !known {
 			w.Header().Set("WWW-Authenticate", l.challenge)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -307,6 +314,35 @@ func TestOCI(t *testing.T) {
 	l.challenge = `Bearer realm="http://example.invalid/token"`
 	_, err = s.Lock(t.Context(), []Want{w}, Locking{}, nil)
 	refuses(t, err, "the registry asks for a login over http")
+}
+
+// A registry's token may expire between two layers; one that is refused at once is
+// not asked for for ever.
+func TestOCITokenExpires(t *testing.T) {
+	l, s := newLibrary(t), newStore(t)
+	s.Platform = "linux/amd64"
+	l.private, l.uses = true, 1
+	var layers []descriptor
+	for _, name := range []string{"usr/bin/tool", "etc/a", "etc/b"} {
+		d := l.put(layerOf(t, program(name, script(name))))
+		d.MediaType = "application/vnd.oci.image.layer.v1.tar+gzip"
+		layers = append(layers, d)
+	}
+	l.tags["1.0"] = l.manifest(t, manifest{MediaType: ociManifest, Config: l.put([]byte("{}")), Layers: layers}).Digest
+	w := Want{Dep: spec.Dep{Name: "tool", Version: "1.0", Source: spec.SourceOCI, Asset: strings.TrimPrefix(l.URL, "http://") + "/team/tool", Bin: spec.Paths{"usr/bin/tool"}}}
+	mustLock(t, s, w)
+	l.given = 0
+	says(t, mustInstall(t, s, w)["tool"], "usr/bin/tool")
+	if l.given != 4 { // the manifest and three layers
+		t.Errorf("%d tokens", l.given)
+	}
+	os.RemoveAll(s.in())
+	l.uses, l.given = -1, 0
+	_, err := s.Ensure(t.Context(), []Want{w}, nil)
+	refuses(t, err, "401 Unauthorized")
+	if l.given != 1 {
+		t.Errorf("%d tokens, none of which was taken", l.given)
+	}
 }
 
 // An artifact's layers are files with titles, or archives.

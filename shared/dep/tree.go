@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,7 +181,8 @@ func (s Store) present(p pinned) (string, bool) {
 	return filepath.Join(absolute(s.Bin), main), true
 }
 
-// damage lists how a tree differs from what was unpacked.
+// damage lists how a tree differs from what was unpacked. Directories that nothing
+// is in do not count: what was unpacked is files and links.
 func (s Store) damage(key string, e entry) ([]string, error) {
 	root, err := os.OpenRoot(s.in(key, treeDir))
 	if err != nil {
@@ -188,7 +190,6 @@ func (s Store) damage(key string, e entry) ([]string, error) {
 	}
 	defer root.Close()
 	var list []string
-	seen := 0
 	for name, want := range e.Files {
 		path := filepath.FromSlash(name)
 		info, err := root.Lstat(path)
@@ -199,7 +200,6 @@ func (s Store) damage(key string, e entry) ([]string, error) {
 		case err != nil:
 			return nil, err
 		}
-		seen++
 		if want.Link != "" {
 			if to, err := root.Readlink(path); err != nil || filepath.ToSlash(to) != want.Link {
 				list = append(list, name+" leads elsewhere")
@@ -220,6 +220,15 @@ func (s Store) damage(key string, e entry) ([]string, error) {
 		if sum != want.SHA256 {
 			list = append(list, name+" has other content")
 		}
+	}
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if _, ours := e.Files[name]; err == nil && !ours && !d.IsDir() {
+			list = append(list, name+" is not of it")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.Sort(list)
 	return list, nil

@@ -234,6 +234,34 @@ func TestBuildErrorIsFinal(t *testing.T) {
 	})
 }
 
+// unreached is a builder's error that says of itself whether it may pass.
+type unreached struct{ passes bool }
+
+func (unreached) Error() string     { return "the server does not answer" }
+func (u unreached) Temporary() bool { return u.passes }
+
+func TestBuildErrorThatPasses(t *testing.T) {
+	for passes, want := range map[bool]string{true: "started", false: "exhausted: prepare alpha: the server does not answer"} {
+		synctest.Test(t, func(t *testing.T) {
+			builds := 0
+			n := begin(t, newScripted(), func(o *supervisor.Options) {
+				build := o.Build
+				o.Build = func(ctx context.Context, s spec.Located, i supervisor.Instance) (supervisor.Built, error) {
+					if builds++; builds == 1 {
+						return supervisor.Built{}, fmt.Errorf("prepare alpha: %w", unreached{passes})
+					}
+					return build(ctx, s, i)
+				}
+			})
+			register(t, n, "alpha:")
+			<-time.After(time.Minute)
+			if told := n.told("alpha"); told[3] != "exited: prepare alpha: the server does not answer" || !slices.Contains(told, want) {
+				t.Errorf("passes %v: told %q, want %q", passes, told, want)
+			}
+		})
+	}
+}
+
 func TestUnusable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := begin(t, newScripted(), func(o *supervisor.Options) {

@@ -157,7 +157,7 @@ func (s *Supervisor) launch(j job) (Built, process.Process, error) {
 		var held *ports.HeldError
 		var full *ports.RangeError
 		var passing *passingError
-		if !errors.As(err, &held) && !errors.As(err, &full) && !errors.As(err, &passing) {
+		if !errors.As(err, &held) && !errors.As(err, &full) && !errors.As(err, &passing) && !temporary(err) {
 			err = &finalError{err}
 		}
 		return Built{}, nil, err
@@ -173,6 +173,12 @@ func (s *Supervisor) launch(j job) (Built, process.Process, error) {
 	}
 	p, err := s.opt.Runner.Start(j.ctx, built.Command)
 	return built, p, err
+}
+
+// temporary reports whether the builder says that an error may pass.
+func temporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
 }
 
 // finalError is one that another attempt does not cure.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -188,6 +189,20 @@ func refused(text string, r *http.Response) *Error {
 
 // longest is the longest time between two attempts.
 const longest = 2 * time.Minute
+
+// Temporary reports whether another call may do without the error: what was asked
+// answers nothing, or what passes. Of several mirrors' errors one is enough.
+func Temporary(err error) bool {
+	switch e := err.(type) {
+	case *Error:
+		return again(e)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), Temporary)
+	case interface{ Unwrap() error }:
+		return Temporary(e.Unwrap())
+	}
+	return false
+}
 
 // again reports whether an error may be gone at another attempt.
 func again(err error) bool {
