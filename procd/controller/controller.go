@@ -114,12 +114,14 @@ func (c *controller) run(ctx context.Context) error {
 		c.judge(broken)
 		c.probes = process.NewProbes(func() state.State { return c.sup.State() })
 		c.sup = c.supervisor(processes, prior, resume)
-		for _, m := range []prometheus.Collector{process.Metrics(c.sup.State, time.Now), c.probes} {
+		usage := process.NewUsage(processes.Runner.Meter().Read, c.probes.Last, time.Now)
+		for _, m := range []prometheus.Collector{process.Metrics(c.sup.State, usage.Sample, time.Now), c.probes} {
 			if err := c.Metrics.Register(m); err != nil {
 				return fmt.Errorf("metrics: %w", err)
 			}
 		}
 		g.Go(func() error { return c.sup.Run(supervise) })
+		g.Go(func() error { return usage.Run(ctx, c.publishUsage) })
 		return c.serve(ctx, g, specs, broken, prior)
 	})
 	err := g.Wait()
