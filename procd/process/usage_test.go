@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 		synctest.Wait()
 		want := events.ServiceUsage{Instance: "i1", Processes: 2, CPUSeconds: 1, ResidentBytes: 1 << 20, OpenFDs: 7, HealthMS: 1.5}
 		for range 3 {
-			if got := u.Sample().Services["alpha"]; got != want {
+			if got := u.Last().Services["alpha"]; got != want {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 		}

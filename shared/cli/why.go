@@ -82,6 +82,18 @@ func (s *session) policy(ctx context.Context, id events.Entity) *process.Policy 
 	return &p
 }
 
+// maxFact is how much of a fact's text is shown; what is longer is a reason too, or
+// `events` has it.
+const maxFact = 72
+
+func brief(text string) string {
+	letters := []rune(render.Clean(text))
+	if len(letters) <= maxFact {
+		return string(letters)
+	}
+	return string(letters[:maxFact-1]) + "…"
+}
+
 // whyLines is an explanation as text.
 func whyLines(s *render.Stream, w ui.Why) []string {
 	lines := []string{s.Mark(w.State.Tone) + s.Bold(render.Clean(w.Headline)), ""}
@@ -101,7 +113,7 @@ func whyLines(s *render.Stream, w ui.Why) []string {
 	if len(w.Facts) > 0 {
 		lines = append(lines, "", s.Bold("facts behind it"))
 		for _, f := range w.Facts {
-			line := fmt.Sprintf("  %6d  %s  %s  %s", f.Seq, s.Dim(f.Time.UTC().Format(clock)), s.Tone(factTone(f.Type), fmt.Sprintf("%-18s", f.Type)), render.Clean(f.Text))
+			line := fmt.Sprintf("  %6d  %s  %s  %s", f.Seq, s.Dim(f.Time.UTC().Format(clock)), s.Tone(factTone(f.Type), fmt.Sprintf("%-18s", f.Type)), brief(f.Text))
 			if f.Cause != "" {
 				line = strings.TrimRight(line, " ") + s.Dim("  ← "+render.Clean(f.Cause))
 			}

@@ -36,8 +36,8 @@ type Life struct {
 
 	desired bool // its end was
 	waited  bool // it backed off
-	healthy   time.Time
-	stop      string
+	healthy time.Time
+	stop    string
 }
 
 // Totals sum a trace up.

@@ -267,7 +267,7 @@ func (x *explainer) restarted(v state.Service, depth int) {
 	if v.Restarts == 0 {
 		return
 	}
-	x.say(depth, v.ID, Idle, "it is start %d since procd came up", v.Restarts+1)
+	x.say(depth, v.ID, Idle, "it is start %d since %s came up", v.Restarts+1, cmp.Or(v.Source, events.Procd))
 	x.ended(v, depth)
 }
 
