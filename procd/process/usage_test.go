@@ -16,49 +16,41 @@ import (
 // is that between two of the same instance.
 func TestUsage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reads, cpu, instance := 0, time.Second, "i1"
-		u := process.NewUsage(func() []runner.Usage {
-			reads++
-			return []runner.Usage{{ID: "alpha", Instance: instance, Processes: 2, CPU: cpu, Resident: 1 << 20, OpenFDs: 7}}
-		}, func(string) time.Duration { return 1500 * time.Microsecond }, time.Now)
+		readings := make(chan runner.Usage, 3)
+		for _, r := range []struct {
+			instance string
+			cpu      time.Duration
+		}{
+			{"i1", time.Second},
+			{"i1", 11 * time.Second}, // two cores, busy for five seconds
+			{"i2", time.Second},      // another one: nothing to compare with
+		} {
+			readings <- runner.Usage{ID: "alpha", Instance: r.instance, Processes: 2, CPU: r.cpu, Resident: 1 << 20, OpenFDs: 7}
+		}
+		u := process.NewUsage(func() []runner.Usage { return []runner.Usage{<-readings} },
+			func(string) time.Duration { return 1500 * time.Microsecond }, time.Now)
+		if n := len(u.Last().Services); n != 0 {
+			t.Errorf("usage of %d before the first sample", n)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
-		var published []float64
-		ended := make(chan error, 1)
-		go func() {
-			ended <- u.Run(ctx, func(s events.Usage) {
-				one, ok := s.Of("alpha", instance)
-				if !ok {
-					t.Errorf("no usage of the instance: %+v", s)
-				}
-				published = append(published, one.CPUPercent)
-			})
-		}()
-		synctest.Wait()
+		defer cancel()
+		samples, ended := make(chan events.Usage), make(chan error, 1)
+		go func() { ended <- u.Run(ctx, func(s events.Usage) { samples <- s }) }()
+		began := time.Now()
+		first := <-samples
 		want := events.ServiceUsage{Instance: "i1", Processes: 2, CPUSeconds: 1, ResidentBytes: 1 << 20, OpenFDs: 7, HealthMS: 1.5}
 		for range 3 {
-			if got := u.Last().Services["alpha"]; got != want {
+			if got := u.Last().Services["alpha"]; got != want || first.Services["alpha"] != want {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 		}
-		cpu += 10 * time.Second // two cores, busy for five seconds
-		step(5 * time.Second)
-		cpu, instance = time.Second, "i2" // another one: nothing to compare with
-		step(5 * time.Second)
-		if reads != 3 {
-			t.Errorf("read %d times, want 3", reads)
+		percent := []float64{(<-samples).Services["alpha"].CPUPercent, (<-samples).Services["alpha"].CPUPercent}
+		if !slices.Equal(percent, []float64{200, 0}) || time.Since(began) != 10*time.Second {
+			t.Errorf("percentages %v after %s", percent, time.Since(began))
 		}
 		cancel()
 		if err := <-ended; err != context.Canceled {
 			t.Error(err)
 		}
-		if !slices.Equal(published, []float64{0, 200, 0}) {
-			t.Errorf("percentages %v", published)
-		}
 	})
-}
-
-// step lets so much time of the test's own pass.
-func step(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
 }
