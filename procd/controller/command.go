@@ -22,7 +22,7 @@ func (c *controller) command(ctx context.Context, m bus.Command) error {
 	}
 	verb := m.Type.Verb()
 	if _, ok := m.Body.(events.DrainServices); ok {
-		c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
+		c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb, By: m.Source}, m.ID)
 		c.await(m.Entity, verb, m.ID, func() error { return c.drain(ctx) })
 		return nil
 	}
@@ -40,7 +40,7 @@ func (c *controller) command(ctx context.Context, m bus.Command) error {
 		c.Facts.State(m.Entity, events.CommandRejected{Verb: verb, Reason: err.Error()}, m.ID)
 		return nil
 	}
-	c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb}, m.ID)
+	c.Facts.State(m.Entity, events.CommandAccepted{Verb: verb, By: m.Source}, m.ID)
 	for _, id := range c.members(m.Entity) {
 		if err := c.sup.Change(id, change(id), m.ID); err != nil {
 			c.Facts.State(m.Entity, events.CommandFailed{Verb: verb, Reason: err.Error()}, m.ID)

@@ -49,6 +49,7 @@ type controller struct {
 	view     *bus.View
 	beats    *process.Beats
 	probes   *process.Probes
+	usage    *process.Usage
 	registry *registry.Registry
 	specs    specs
 	sup      *supervisor.Supervisor
@@ -114,7 +115,8 @@ func (c *controller) run(ctx context.Context) error {
 		c.judge(broken)
 		c.probes = process.NewProbes(func() state.State { return c.sup.State() })
 		c.sup = c.supervisor(processes, prior, resume)
-		for _, m := range []prometheus.Collector{process.Metrics(c.sup.State, time.Now), c.probes} {
+		c.usage = process.NewUsage(processes.Runner.Meter().Read, c.probes.Last, time.Now)
+		for _, m := range []prometheus.Collector{process.Metrics(c.sup.State, c.usage.Last, time.Now), c.probes} {
 			if err := c.Metrics.Register(m); err != nil {
 				return fmt.Errorf("metrics: %w", err)
 			}
@@ -207,6 +209,7 @@ func (c *controller) serve(ctx context.Context, g *errgroup.Group, specs []spec.
 	g.Go(func() error { return c.watch(ctx) })
 	g.Go(func() error { return c.follow(ctx) })
 	g.Go(func() error { return c.snapshots(ctx) })
+	g.Go(func() error { return c.usage.Run(ctx, c.publishUsage) })
 	g.Go(func() error { return c.lost(ctx, prior.Seq) })
 	g.Go(func() error {
 		return c.Bus.KeepAside(ctx, bus.KeepAside{Node: c.Config.Name, Facts: c.Facts, After: prior.Dead.Kept})

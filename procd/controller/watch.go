@@ -59,6 +59,13 @@ func (c *controller) condition(name string, holds bool) {
 	}
 }
 
+// publishUsage says what the processes of services use.
+func (c *controller) publishUsage(u events.Usage) {
+	if err := c.Bus.PublishUsage(c.Config.Name, events.Procd, u); err != nil {
+		c.Log.Debug("usage", "error", err)
+	}
+}
+
 // Bounds of snapshots: one is taken after so many facts, or after so long.
 const (
 	snapshotFacts = 512

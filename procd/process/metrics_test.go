@@ -47,34 +47,60 @@ func TestMetrics(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := state.New("local")
 	s.Services = map[events.Entity]state.Service{
-		"beta": {ID: "beta", State: state.ServiceBackoff, Restarts: 4},
+		"gamma": {ID: "gamma", State: state.ServiceRunning, Instance: "i3", Since: now},
+		"beta":  {ID: "beta", State: state.ServiceBackoff, Restarts: 4},
 		"alpha": {
-			ID: "alpha", State: state.ServiceRunning, Health: state.HealthHealthy, Since: now.Add(-90 * time.Second), Restarts: 1,
+			ID: "alpha", State: state.ServiceRunning, Instance: "i2", Health: state.HealthHealthy, Since: now.Add(-90 * time.Second), Restarts: 1,
 			Desired: events.ServiceDesired{Enabled: true},
 		},
 	}
-	c := process.Metrics(func() state.State { return s }, func() time.Time { return now })
+	u := events.Usage{Services: map[events.Entity]events.ServiceUsage{
+		"alpha": {Instance: "i2", Processes: 2, CPUSeconds: 1.5, ResidentBytes: 4096, OpenFDs: 9},
+		"beta":  {Instance: "gone", Processes: 1},
+		"gamma": {Instance: "i3", Processes: 1, OpenFDs: -1},
+	}}
+	c := process.Metrics(func() state.State { return s }, func() events.Usage { return u }, func() time.Time { return now })
 	want := `
+# HELP core_service_cpu_seconds_total User and system time of the processes of the running instance and of those they waited for.
+# TYPE core_service_cpu_seconds_total counter
+core_service_cpu_seconds_total{service="alpha"} 1.5
+core_service_cpu_seconds_total{service="gamma"} 0
+# HELP core_service_open_fds Open file descriptors of the processes of the running instance, where they may be counted.
+# TYPE core_service_open_fds gauge
+core_service_open_fds{service="alpha"} 9
+# HELP core_service_processes Processes of the running instance.
+# TYPE core_service_processes gauge
+core_service_processes{service="alpha"} 2
+core_service_processes{service="gamma"} 1
+# HELP core_service_resident_bytes Resident memory of the processes of the running instance; what they share counts for each.
+# TYPE core_service_resident_bytes gauge
+core_service_resident_bytes{service="alpha"} 4096
+core_service_resident_bytes{service="gamma"} 0
 # HELP core_service_enabled 1 if the service is wanted at every boot.
 # TYPE core_service_enabled gauge
 core_service_enabled{service="alpha"} 1
 core_service_enabled{service="beta"} 0
+core_service_enabled{service="gamma"} 0
 # HELP core_service_healthy 1 while the service runs and passes its health check.
 # TYPE core_service_healthy gauge
 core_service_healthy{service="alpha"} 1
 core_service_healthy{service="beta"} 0
+core_service_healthy{service="gamma"} 0
 # HELP core_service_restarts_total Starts after the first since procd came up.
 # TYPE core_service_restarts_total counter
 core_service_restarts_total{service="alpha"} 1
 core_service_restarts_total{service="beta"} 4
+core_service_restarts_total{service="gamma"} 0
 # HELP core_service_state 1 for the state that the service is in.
 # TYPE core_service_state gauge
 core_service_state{service="alpha",state="running"} 1
 core_service_state{service="beta",state="backoff"} 1
+core_service_state{service="gamma",state="running"} 1
 # HELP core_service_uptime_seconds Seconds since the running instance was started or adopted; 0 while none runs.
 # TYPE core_service_uptime_seconds gauge
 core_service_uptime_seconds{service="alpha"} 90
 core_service_uptime_seconds{service="beta"} 0
+core_service_uptime_seconds{service="gamma"} 0
 `
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
 		t.Error(err)

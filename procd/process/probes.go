@@ -20,7 +20,7 @@ type Probes struct {
 	failed   *prometheus.CounterVec
 
 	mu    sync.Mutex
-	known map[string]bool // services with figures; guarded by mu
+	known map[string]time.Duration // the last check of each service with figures; guarded by mu
 }
 
 // NewProbes returns figures of nothing. Those of services that a state does not
@@ -28,7 +28,7 @@ type Probes struct {
 func NewProbes(services func() state.State) *Probes {
 	labels := []string{"service", "check"}
 	return &Probes{
-		services: services, known: map[string]bool{},
+		services: services, known: map[string]time.Duration{},
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "core_service_probe_seconds", Help: "How long health checks took, those that failed too.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
@@ -46,7 +46,7 @@ func NewProbes(services func() state.State) *Probes {
 func (p *Probes) Probed(t health.Target, took time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.known[t.ID] = true
+	p.known[t.ID] = took
 	labels := []string{t.ID, string(t.Purpose)}
 	p.seconds.WithLabelValues(labels...).Observe(took.Seconds())
 	p.last.WithLabelValues(labels...).Set(took.Seconds())
@@ -54,6 +54,13 @@ func (p *Probes) Probed(t health.Target, took time.Duration, err error) {
 	if err != nil {
 		failed.Inc()
 	}
+}
+
+// Last is how long the last check of a service took; 0 where it has none.
+func (p *Probes) Last(id string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known[id]
 }
 
 // Describe implements [prometheus.Collector].

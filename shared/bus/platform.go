@@ -33,6 +33,9 @@ const (
 	maxArtifacts = 64 << 20
 	// PresenceTTL is how long a heartbeat lasts.
 	PresenceTTL = 3 * time.Second
+	// UsageTTL is how long a sample of what processes use lasts: three times the
+	// pause between two.
+	UsageTTL = 15 * time.Second
 )
 
 // Reserved is how many bytes the platform's streams reserve of memory and of

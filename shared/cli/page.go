@@ -13,6 +13,11 @@ const maxRuns = 5
 
 // pageLines is a page as text.
 func pageLines(s *render.Stream, p ui.Page) []string {
+	return pageText(s, p, servicesTable("SERVICE", p.Services, p.Groups))
+}
+
+// pageText is a page with a table of its services.
+func pageText(s *render.Stream, p ui.Page, services *render.Table) []string {
 	head := s.Bold("node "+string(p.Node.Name)) + "  " + s.Mark(p.Node.State.Tone) + s.Tone(p.Node.State.Tone, p.Node.State.Text) + "  " + p.Node.Summary
 	if p.Node.Age != "" {
 		head += s.Dim("  for " + p.Node.Age)
@@ -28,7 +33,7 @@ func pageLines(s *render.Stream, p ui.Page) []string {
 	}
 	add(stagesTable(p.Stages))
 	add(servicesTable("DAEMON", p.Daemons, nil))
-	add(servicesTable("SERVICE", p.Services, p.Groups))
+	add(services)
 	add(runsTable(p.Runs[:min(len(p.Runs), maxRuns)]))
 	add(routesTable(p.Routes))
 	for _, a := range p.Alerts {
@@ -76,6 +81,29 @@ func servicesTable(title string, services []ui.Service, groups []ui.Group) *rend
 		t.Add(
 			render.Cell{Text: indent + string(v.ID), Bold: true}, render.Text(v.Desired), render.Badge(v.State), render.Badge(v.Health),
 			render.Text(pid), restarts(v.Restarts), render.Toned(v.Age, ui.Idle), render.Text(v.PortsText), render.Text(v.Address), render.Text(v.Reason),
+		)
+	}
+	return t
+}
+
+// wideTable shows services with what their processes use.
+func wideTable(services []ui.Service) *render.Table {
+	t := &render.Table{Columns: []render.Column{
+		{Title: "SERVICE"}, {Title: "STATE"}, {Title: "HEALTH"}, {Title: "CHECK", Right: true, Drop: 3}, {Title: "PID", Right: true, Drop: 2},
+		{Title: "CPU", Right: true}, {Title: "MEMORY", Right: true}, {Title: "FDS", Right: true, Drop: 4},
+		{Title: "RESTARTS", Right: true, Drop: 5}, {Title: "UPTIME", Right: true}, {Title: "REASON", Flex: true, Drop: 1},
+	}}
+	for _, v := range services {
+		pid, u := "", ui.Usage{}
+		if v.PID > 0 {
+			pid = strconv.Itoa(v.PID)
+		}
+		if v.Usage != nil {
+			u = *v.Usage
+		}
+		t.Add(
+			render.Cell{Text: string(v.ID), Bold: true}, render.Badge(v.State), render.Badge(v.Health), render.Text(u.Check), render.Text(pid),
+			render.Text(u.CPU), render.Text(u.Memory), render.Text(u.OpenFDs), restarts(v.Restarts), render.Toned(u.Uptime, ui.Idle), render.Text(v.Reason),
 		)
 	}
 	return t

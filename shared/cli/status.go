@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"core.internal/shared/cli/render"
+	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/ui"
 )
@@ -14,10 +18,11 @@ import (
 func statusCommand() *command {
 	return &command{
 		name: "status", about: "show stages, daemons, services, runs and routes", node: true,
-		examples: []string{"status", "status --watch", "status --output json"},
+		examples: []string{"status", "status --watch", "status --wide", "status --output json"},
 		flags: func(f *flags) {
 			outputs("table", "json")(f)
 			f.Bool("watch", false, "go on: redrawn in place on a terminal, as changes elsewhere, one document a line with --output json")
+			f.Bool("wide", false, "show what the processes of services use: CPU (of one core), memory, file descriptors; as usage with --output json")
 		},
 		exec: func(ctx context.Context, c *call) error {
 			if err := c.arguments(0, 0); err != nil {
@@ -26,23 +31,53 @@ func statusCommand() *command {
 			if value[bool](c, "watch") {
 				return c.whileRead(ctx, func(ctx context.Context) error { return c.withSession(ctx, c.statusWatch) })
 			}
-			return c.withSession(ctx, func(_ context.Context, s *session) error {
-				if c.text(outputFlag) == "json" {
-					return printJSON(c.out, state.Document(s.view.State()))
+			return c.withSession(ctx, func(ctx context.Context, s *session) error {
+				var used events.Usage
+				if value[bool](c, "wide") {
+					var err error
+					if used, err = s.Usage(ctx, s.node, events.Procd); err != nil {
+						return err
+					}
 				}
-				return c.out.Print(pageLines(c.out, ui.Build(s.view.State(), ui.Options{Now: time.Now()}))...)
+				if c.text(outputFlag) == "json" {
+					return printJSON(c.out, state.DocumentWith(s.view.State(), used))
+				}
+				return c.out.Print(c.statusLines(s.view.State(), used)...)
 			})
 		},
 	}
 }
 
+// statusLines is a state as text, with what services use where that is wanted.
+func (c *call) statusLines(st state.State, used events.Usage) []string {
+	page := ui.Build(st, ui.Options{Now: time.Now(), Usage: used})
+	if value[bool](c, "wide") {
+		return pageText(c.out, page, wideTable(page.Services))
+	}
+	return pageLines(c.out, page)
+}
+
 // statusWatch shows the state as it changes.
 func (c *call) statusWatch(ctx context.Context, s *session) error {
+	if !value[bool](c, "wide") {
+		return c.statusWatchWith(ctx, s, func() events.Usage { return events.Usage{} })
+	}
+	var last atomic.Pointer[events.Usage]
+	last.Store(&events.Usage{})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return s.WatchUsage(ctx, s.node, events.Procd, func(u events.Usage) { last.Store(&u) })
+	})
+	g.Go(func() error { return c.statusWatchWith(ctx, s, func() events.Usage { return *last.Load() }) })
+	return g.Wait()
+}
+
+func (c *call) statusWatchWith(ctx context.Context, s *session, used func() events.Usage) error {
 	switch {
 	case c.text(outputFlag) == "json":
-		return c.watch(ctx, s, func(st state.State) error { return json.NewEncoder(c.out).Encode(state.Document(st)) })
+		return c.watch(ctx, s, func(st state.State) error { return json.NewEncoder(c.out).Encode(state.DocumentWith(st, used())) })
 	case c.out.Terminal:
-		return c.watchScreen(ctx, s)
+		return c.watchScreen(ctx, s, used)
 	}
 	return c.watchChanges(ctx, s)
 }
@@ -74,7 +109,7 @@ func (c *call) watch(ctx context.Context, s *session, show func(state.State) err
 
 // watchScreen redraws the page in place when something changed, and every second
 // because ages do.
-func (c *call) watchScreen(ctx context.Context, s *session) error {
+func (c *call) watchScreen(ctx context.Context, s *session, used func() events.Usage) error {
 	screen := render.NewScreen(c.out)
 	defer screen.Close()
 	changed := s.view.Watch(ctx)
@@ -82,7 +117,7 @@ func (c *call) watchScreen(ctx context.Context, s *session) error {
 	defer pause.Stop()
 	defer aging.Stop()
 	for {
-		lines := pageLines(c.out, ui.Build(s.view.State(), ui.Options{Now: time.Now()}))
+		lines := c.statusLines(s.view.State(), used())
 		if !s.view.Live() || !s.NC.IsConnected() {
 			lines = append(lines, "", c.out.Tone(ui.Bad, "disconnected: this is how it was; waiting for the bus"))
 		}

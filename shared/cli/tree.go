@@ -11,7 +11,7 @@ func tree() *command {
 	root := &command{
 		about: "one command for a whole node: bus, edge, controller, pipelines and services",
 		subs: []*command{
-			upCommand(), downCommand(), statusCommand(), eventsCommand(), logsCommand(),
+			upCommand(), downCommand(), statusCommand(), whyCommand(), traceCommand(), eventsCommand(), logsCommand(),
 			verbCommand(ui.ActionEnable), verbCommand(ui.ActionDisable),
 			verbCommand(ui.ActionStart), verbCommand(ui.ActionStop), verbCommand(ui.ActionRestart), verbCommand(ui.ActionReload),
 			pipelineCommand(), configCommand(), specCommand(), portsCommand(), depCommand(), importCommand(),

@@ -28,7 +28,7 @@ func TestNames(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %d", b.EventType(), b.EventVersion()))
 		lines = append(lines, fields("  ", reflect.TypeOf(b))...)
 	}
-	for _, v := range []any{events.Envelope{}, events.LogLine{}, events.Presence{}, events.Desired{}, events.Route{}, events.RouteHealth{}, events.Port{}, events.StepStatus{}} {
+	for _, v := range []any{events.Envelope{}, events.LogLine{}, events.Presence{}, events.Usage{}, events.ServiceUsage{}, events.Desired{}, events.Route{}, events.RouteHealth{}, events.Port{}, events.StepStatus{}} {
 		lines = append(lines, reflect.TypeOf(v).Name())
 		lines = append(lines, fields("  ", reflect.TypeOf(v))...)
 	}
@@ -37,7 +37,7 @@ func TestNames(t *testing.T) {
 		events.BucketDesired, events.BucketSpecs, events.BucketSnapshots, events.BucketPresence,
 		events.BucketLeases, events.BucketCerts, events.BucketRoutes, events.ObjectsArtifacts,
 		events.ServiceBucket("alpha"), events.KVStream("b"), events.ObjectStream("b"), events.Durable("local", "procd"),
-		events.PresenceKey("local", "procd"), events.DesiredKey("local", "alpha"), events.SnapshotKey("local"),
+		events.PresenceKey("local", "procd"), events.UsageKey("local", "procd"), events.DesiredKey("local", "alpha"), events.SnapshotKey("local"),
 	} {
 		lines = append(lines, "name "+name)
 	}

@@ -34,6 +34,8 @@ const NodeEntity Entity = "node"
 type (
 	CommandAccepted struct {
 		Verb Verb `json:"verb"`
+		// By is who asked, where its target says so.
+		By Source `json:"by,omitempty"`
 	}
 	CommandRejected struct {
 		Verb   Verb   `json:"verb"`

@@ -93,6 +93,10 @@ func EntityLogs(n Node, e Entity) Subject { return LogSubject(n, e, Any) }
 // PresenceKey is the key of one source's heartbeat in [BucketPresence].
 func PresenceKey(n Node, s Source) string { return string(n) + "." + string(s) }
 
+// UsageKey is the key in [BucketPresence] of what a supervisor's processes use,
+// see [Usage].
+func UsageKey(n Node, s Source) string { return PresenceKey(n, s) + ".usage" }
+
 // ParsePresenceSubject returns whose heartbeat the subject behind a key of
 // [BucketPresence] is.
 func ParsePresenceSubject(s Subject) (Node, Source, error) {

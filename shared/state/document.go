@@ -51,6 +51,8 @@ type StatusService struct {
 	ReplicaOf string `json:"replica_of,omitempty"`
 	// Next is a cron job's next run, where it waits for it.
 	Next time.Time `json:"next,omitzero"`
+	// Usage is there where it was asked for and the instance was sampled.
+	Usage *events.ServiceUsage `json:"usage,omitempty"`
 }
 
 // StatusRun is one run of a pipeline.
@@ -74,7 +76,10 @@ type StatusRoute struct {
 }
 
 // Document renders s for programs to read.
-func Document(s State) Status {
+func Document(s State) Status { return DocumentWith(s, events.Usage{}) }
+
+// DocumentWith is Document with what the services' processes use.
+func DocumentWith(s State, u events.Usage) Status {
 	d := Status{
 		Version: StatusVersion, Node: s.Node, Seq: s.Seq,
 		Stages: []StatusStage{}, Services: []StatusService{}, Runs: []StatusRun{}, Routes: []StatusRoute{},
@@ -88,9 +93,13 @@ func Document(s State) Status {
 		if v.State == ServiceScheduled {
 			next = v.Until
 		}
-		d.Services = append(d.Services, StatusService{
-			v.ID, v.Node, v.Want(), v.State, v.Health, v.PID, v.Restarts, v.Since, list(v.Ports), v.Why(), v.Registered.ReplicaOf, next,
-		})
+		row := StatusService{
+			v.ID, v.Node, v.Want(), v.State, v.Health, v.PID, v.Restarts, v.Since, list(v.Ports), v.Why(), v.Registered.ReplicaOf, next, nil,
+		}
+		if one, ok := u.Of(v.ID, v.Instance); ok {
+			row.Usage = &one
+		}
+		d.Services = append(d.Services, row)
 	}
 	for _, r := range s.SortedRuns() {
 		d.Runs = append(d.Runs, StatusRun{r.ID, r.Pipeline, r.State, r.Began, r.Since, list(r.Steps), r.Reason})

@@ -15,7 +15,7 @@ import (
 // Build returns the page of a state. It is pure: the same arguments give the
 // same page.
 func Build(s state.State, o Options) Page {
-	b := builder{s: s, now: o.Now, edge: edgeURL(s)}
+	b := builder{s: s, now: o.Now, edge: edgeURL(s), used: o.Usage}
 	p := Page{
 		Stages: []Stage{}, Daemons: []Service{}, Services: []Service{}, Runs: []Run{},
 		Pipelines: []Pipeline{}, Routes: []Route{}, Alerts: []Alert{},
@@ -55,6 +55,7 @@ type builder struct {
 	s    state.State
 	now  time.Time
 	edge string // the edge's URL; empty where there is none
+	used events.Usage
 }
 
 func (b *builder) daemons() []state.Service {
@@ -90,6 +91,9 @@ func (b *builder) service(v state.Service, k Kind) Service {
 			row.Endpoints = append(row.Endpoints, Endpoint{purpose, address})
 		}
 		slices.SortFunc(row.Endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Purpose, b.Purpose) })
+	}
+	if k == KindService {
+		row.Usage = b.usage(v)
 	}
 	if r, ok := b.s.Routes[v.ID]; ok && r.State != state.RouteRefused {
 		row.Addresses = b.addresses(r.Routes)

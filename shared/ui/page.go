@@ -30,6 +30,8 @@ type Options struct {
 	Now time.Time
 	// Pipelines are those that the node offers; none if empty.
 	Pipelines []pipeline.Description
+	// Usage is what the processes of services use; may be empty.
+	Usage events.Usage
 }
 
 // Page is everything that a shell shows of a node.
@@ -83,7 +85,8 @@ type Service struct {
 	Health      Badge         `json:"health"`
 	PID         int           `json:"pid"` // 0 where none runs
 	Restarts    int           `json:"restarts"`
-	Since       time.Time     `json:"since"` // of State
+	Usage       *Usage        `json:"usage,omitempty"` // where it runs and was sampled
+	Since       time.Time     `json:"since"`           // of State
 	Age         string        `json:"age"`
 	Ports       []events.Port `json:"ports"`
 	PortsText   string        `json:"ports_text"` // "8081, metrics 9121"
@@ -108,6 +111,15 @@ type Group struct {
 	Replicas []events.Entity `json:"replicas"`
 	State    Badge           `json:"state"` // "2 of 3 healthy"
 	Actions  []Offer         `json:"actions"`
+}
+
+// Usage is what the processes of a service use, in words.
+type Usage struct {
+	CPU     string `json:"cpu"`      // "12.5%" of one core
+	Memory  string `json:"memory"`   // "41.2MB", resident
+	OpenFDs string `json:"open_fds"` // empty where they may not be counted
+	Uptime  string `json:"uptime"`   // since it was started or adopted
+	Check   string `json:"check"`    // how long the last health check took; empty without one
 }
 
 // Endpoint is an address and what it is for.

@@ -31,7 +31,7 @@ func Permissions(node events.Node, s events.Source) Rights {
 		r.shell()
 		r.target(node, s)
 		r.write(events.BucketDesired, events.BucketSpecs, events.BucketLeases, events.BucketSnapshots)
-		r.publish(events.LogSubject(node, events.Any, events.Any))
+		r.publish(events.LogSubject(node, events.Any, events.Any), events.KVSubject(events.BucketPresence, events.UsageKey(node, s)))
 	case events.Pipelined:
 		r.everyone(node, s)
 		r.target(node, s)

@@ -92,6 +92,7 @@ func TestPermissions(t *testing.T) {
 		{"write a run's journal", "core.run.build.r1.compile.began", "pipelined"},
 		{"beat for alpha", "$KV.core_presence.local.alpha", "alpha"},
 		{"beat for procd", "$KV.core_presence.local.procd", "procd"},
+		{"say what services use", "$KV.core_presence.local.procd.usage", "procd"},
 		{"write alpha's bucket", "$KV.svc_alpha.k", "alpha"},
 		{"write beta's bucket", "$KV.svc_beta.k", "beta"},
 		{"write the console's bucket", "$KV.svc_console.k", "console"},

@@ -46,6 +46,11 @@
 // end that nobody asked for they are ended in the background. An instance's name
 // must therefore be new with every start.
 //
+// # Usage of processes
+//
+// A [Meter] sums up what all processes of each instance use. Members of its session
+// are known by their session alone; the environment of another is read once.
+//
 // # Output
 //
 // Bytes go to the log file first, verbatim, and then line by line to the Sink.

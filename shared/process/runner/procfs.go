@@ -35,19 +35,28 @@ func (s stat) ended() bool { return s.State == 'Z' || s.State == 'X' }
 // is none.
 func readStat(pid int) (stat, error) {
 	var buf [1024]byte
+	line, err := readStatLine(pid, buf[:])
+	if err != nil {
+		return stat{}, err
+	}
+	return parseStat(line)
+}
+
+// readStatLine reads the stat of a process into buf; its errors are readStat's.
+func readStatLine(pid int, buf []byte) ([]byte, error) {
 	path := "/proc/" + strconv.Itoa(pid) + "/stat"
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(fd)
 		var n int
-		if n, err = unix.Read(fd, buf[:]); err == nil {
-			return parseStat(buf[:n])
+		if n, err = unix.Read(fd, buf); err == nil {
+			return buf[:n], nil
 		}
 	}
 	if err == unix.ESRCH {
 		err = unix.ENOENT
 	}
-	return stat{}, &os.PathError{Op: "read", Path: path, Err: err}
+	return nil, &os.PathError{Op: "read", Path: path, Err: err}
 }
 
 // parseStat reads one line of /proc/<pid>/stat, see proc_pid_stat(5). The command

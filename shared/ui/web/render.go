@@ -81,7 +81,11 @@ var sectionIDs = []string{"head", "alerts", "stages", "services", "daemons", "ru
 
 // render makes the parts of a page from the node's state.
 func (s *Server) render(st state.State) ([]section, error) {
-	p := ui.Build(st, ui.Options{Now: s.o.Now()})
+	options := ui.Options{Now: s.o.Now()}
+	if u := s.used.Load(); u != nil {
+		options.Usage = *u
+	}
+	p := ui.Build(st, options)
 	if s.cut.Load() {
 		p.Alerts = append([]ui.Alert{{
 			Tone: ui.Warn, Title: "The console has lost the bus",

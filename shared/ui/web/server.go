@@ -45,10 +45,11 @@ type View interface {
 	Wait(ctx context.Context, ok func(state.State) bool) (state.State, error)
 }
 
-// Bus carries requests and log lines; [bus.Conn] is one.
+// Bus carries requests, log lines and samples of usage; [bus.Conn] is one.
 type Bus interface {
 	Send(ctx context.Context, to events.CommandAddress, body events.Body) (events.ID, error)
 	Lines(ctx context.Context, l bus.Lines, fn func(events.LogAddress, events.LogLine) error) error
+	WatchUsage(ctx context.Context, node events.Node, s events.Source, fn func(events.Usage)) error
 }
 
 // Server answers the console's pages. Before Run it answers that it starts.
@@ -62,9 +63,10 @@ type Server struct {
 	login    *template.Template
 	handler  http.Handler
 
-	cut      atomic.Bool          // the bus is away
-	live     atomic.Pointer[node] // nil while not running
-	started  chan struct{}        // closed when Run has begun
+	cut      atomic.Bool                  // the bus is away
+	live     atomic.Pointer[node]         // nil while not running
+	used     atomic.Pointer[events.Usage] // the last sample; nil before the first
+	started  chan struct{}                // closed when Run has begun
 	starting sync.Once
 	streams  chan struct{} // a place for each open stream
 	draining chan struct{} // closed by Drain
@@ -161,6 +163,12 @@ func (s *Server) Run(ctx context.Context, v View, b Bus) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.board.Run(ctx, v.Watch(ctx)) })
 	g.Go(func() error { return n.feeds.Run(ctx) })
+	g.Go(func() error {
+		return b.WatchUsage(ctx, s.o.Node, events.Procd, func(u events.Usage) {
+			s.used.Store(&u)
+			n.board.outdate()
+		})
+	})
 	s.live.Store(n)
 	defer s.live.Store(nil)
 	s.starting.Do(func() { close(s.started) })
