@@ -106,7 +106,7 @@ func TestEnsure(t *testing.T) {
 	// What somebody changed is put right, and only that.
 	for _, err := range []error{
 		os.WriteFile(data+"/copy", []byte("spoilt"), 0o600), os.Chmod(conf+"/sub/a.conf", 0o666), os.Remove(data + "/link"), os.Symlink("/", data+"/link"),
-		os.WriteFile(data+"/fetched", []byte("spoilt!"), 0o600), os.Chmod(data+"/cache", 0o700), os.WriteFile(data+"/copy.new", nil, 0o600),
+		os.WriteFile(data+"/fetched", []byte("spoilt!"), 0o600), os.Chmod(data+"/cache", 0o700),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -121,6 +121,35 @@ func TestEnsure(t *testing.T) {
 	}
 	if got := prepare(); len(got) > 0 {
 		t.Errorf("again: %v", got)
+	}
+}
+
+// What is beside a target is somebody else's, whatever its name.
+func TestEnsureLeavesNeighbours(t *testing.T) {
+	b := builder(t)
+	dir := t.TempDir()
+	s := ensuring(t, nil,
+		fmt.Sprintf(`{"type":"file","target":%q,"content":"x","outside":true}`, dir+"/config"),
+		fmt.Sprintf(`{"type":"symlink","source":"/etc/hostname","target":%q,"outside":true}`, dir+"/link"),
+		fmt.Sprintf(`{"type":"file","target":%q,"content":"x","outside":true}`, dir+"/"+strings.Repeat("n", 255)),
+	)
+	for _, err := range []error{
+		os.WriteFile(dir+"/config.new", []byte("mine"), 0o600), os.Mkdir(dir+"/link.new", 0o700), os.WriteFile(dir+"/link.new/a", []byte("mine"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Build(t.Context(), s, supervisor.Instance{Name: "i"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/config.new", "/link.new/a"} {
+		if text, err := os.ReadFile(dir + path); string(text) != "mine" {
+			t.Errorf("%s: %q, %v", path, text, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); len(left) != 5 {
+		t.Errorf("there is %v, %v", left, err)
 	}
 }
 
