@@ -45,7 +45,9 @@ type Services struct {
 
 	book ports.Book
 	mu   sync.Mutex
-	bins map[string]string // what Install returned, by the spec's digest; guarded by mu
+	// bins is what Install returned for what is not locked, by the spec's digest;
+	// guarded by mu.
+	bins map[string]string
 }
 
 // passed are the variables that services inherit.
@@ -301,12 +303,14 @@ func (b *Services) bin(ctx context.Context, s spec.Located) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("prepare %s: %w", s.ID, err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.bins == nil {
-		b.bins = map[string]string{}
+	if !s.Dep.Source.Locked() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.bins == nil {
+			b.bins = map[string]string{}
+		}
+		b.bins[s.Digest] = path
 	}
-	b.bins[s.Digest] = path
 	return filepath.Dir(path), nil
 }
 
