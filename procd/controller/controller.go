@@ -62,7 +62,7 @@ type controller struct {
 }
 
 func (c *controller) run(ctx context.Context) error {
-	c.specs.digest = registry.Dirs(c.Config, c.workspace).Digest()
+	digest := registry.Dirs(c.Config, c.workspace).Digest()
 	specs, broken := registry.Load(c.Config, c.workspace)
 	c.view = bus.NewView(c.Bus, c.Config.Name)
 	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Log)
@@ -106,13 +106,15 @@ func (c *controller) run(ctx context.Context) error {
 			specs = c.last(specs, prior)
 			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
 		}
-		if resume && broken == nil && c.Config.SpecsApply == "manual" {
+		if resume && broken == nil && c.Config.SpecsManual() {
 			if last := c.registry.Specs(); len(last) > 0 {
 				specs = last // what changed since is applied when somebody asks
 			}
 		}
+		c.specs.mu.Lock()
 		c.specs.refused = prior.Specs.Reason
 		c.judge(broken)
+		c.specs.mu.Unlock()
 		c.probes = process.NewProbes(func() state.State { return c.sup.State() })
 		c.sup = c.supervisor(processes, prior, resume)
 		c.usage = process.NewUsage(processes.Runner.Meter().Read, c.probes.Last, time.Now)
@@ -122,7 +124,7 @@ func (c *controller) run(ctx context.Context) error {
 			}
 		}
 		g.Go(func() error { return c.sup.Run(supervise) })
-		return c.serve(ctx, g, specs, broken, prior)
+		return c.serve(ctx, g, loaded{specs, digest, broken}, prior)
 	})
 	err := g.Wait()
 	c.pending.Wait()
@@ -194,10 +196,17 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 	})
 }
 
+// loaded are the specs to begin with.
+type loaded struct {
+	specs  []spec.Located
+	digest string // of the files that were read
+	broken error  // why those are not taken; nil if they are
+}
+
 // serve makes the services known and then does what procd is for.
-func (c *controller) serve(ctx context.Context, g *errgroup.Group, specs []spec.Located, broken error, prior state.State) error {
+func (c *controller) serve(ctx context.Context, g *errgroup.Group, l loaded, prior state.State) error {
 	c.conditions(prior)
-	if err := c.begin(ctx, specs, broken, prior, c.stageReached(prior)); err != nil {
+	if err := c.begin(ctx, l.specs, l.broken, prior, c.stageReached(prior)); err != nil {
 		return err
 	}
 	c.begun.Store(true)
@@ -207,7 +216,7 @@ func (c *controller) serve(ctx context.Context, g *errgroup.Group, specs []spec.
 	c.resume(ctx, prior)
 	g.Go(func() error { return c.registry.Run(ctx) })
 	g.Go(func() error { return c.watch(ctx) })
-	g.Go(func() error { return c.follow(ctx) })
+	g.Go(func() error { return c.follow(ctx, l.digest) })
 	g.Go(func() error { return c.snapshots(ctx) })
 	g.Go(func() error { return c.usage.Run(ctx, c.publishUsage) })
 	g.Go(func() error { return c.lost(ctx, prior.Seq) })

@@ -17,10 +17,14 @@
 // registered last (core_specs) and states specs.refused. One that begins a node
 // ends with what is wrong.
 //
-// It serves the commands enable, disable, start, stop and restart of a service
-// and drain of the node. Each is stated as accepted or rejected at once, and as
-// completed or failed when what was asked for has come about or cannot. Commands
-// that were under way when procd ended are taken up again.
+// It follows the specs: what changes in their directories is read again and put
+// into force, unless the settings leave that to the command apply. Wrong ones
+// change nothing and are stated as specs.refused until they are right.
+//
+// It serves the commands enable, disable, start, stop, restart and reload of a
+// service, and drain and apply of the node. Each is stated as accepted or rejected
+// at once, and as completed or failed when what was asked for has come about or
+// cannot. Commands that were under way when procd ended are taken up again.
 //
 // Beside that it keeps snapshots of the node's state, and aside what no fold
 // understands.

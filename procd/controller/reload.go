@@ -17,18 +17,15 @@ import (
 type specs struct {
 	mu      sync.Mutex
 	list    []spec.Located // in force; guarded by mu
-	digest  string         // of the files that they were read from; guarded by mu
 	refused string         // why what was found later is not taken, as stated last; guarded by mu
 }
 
-// follow reads the specs again when they change, where the settings ask for it.
-func (c *controller) follow(ctx context.Context) error {
-	if !c.Config.SpecsWatch || c.Config.SpecsApply == "manual" {
+// follow reads the specs again when they change, where the settings ask for it;
+// digest is of the files as they were read last.
+func (c *controller) follow(ctx context.Context, digest string) error {
+	if !c.Config.SpecsWatch || c.Config.SpecsManual() {
 		return nil
 	}
-	c.specs.mu.Lock()
-	digest := c.specs.digest
-	c.specs.mu.Unlock()
 	return registry.Watch(ctx, registry.Dirs(c.Config, c.workspace), digest, c.Log, func() {
 		_, _ = c.reload(ctx, "") // a refusal is stated
 	})

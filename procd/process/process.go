@@ -12,6 +12,7 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/daemon"
 	"core.internal/shared/dep"
+	"core.internal/shared/dep/fetch"
 	"core.internal/shared/events"
 	"core.internal/shared/process/runner"
 	"core.internal/shared/spec"
@@ -50,6 +51,7 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 		Services: &supervisor.Services{
 			Node: d.Config.Name, Layout: d.Layout, BusURL: busURL, Environ: os.Environ(), StopTimeout: d.Config.StopTimeout,
 			Install: install.install,
+			Client:  fetch.New(fetch.Options{Mirrors: install.store.Mirrors, Offline: install.store.Offline}),
 			Orphan: func(pid int) (string, bool) {
 				o, ok := runner.OwnerOf(d.Layout, pid)
 				return o.Service, ok && !o.Supervised
@@ -92,6 +94,7 @@ func (p *Processes) Mint(specs []spec.Located, log *slog.Logger) {
 
 // Run hands on what services write, until ctx ends.
 func (p *Processes) Run(ctx context.Context) error {
+	defer p.Services.Client.Close()
 	if err := p.Runner.Run(ctx); err != nil {
 		return fmt.Errorf("run services: %w", err)
 	}

@@ -33,14 +33,15 @@ func (l Layout) in(parts ...string) string {
 	return filepath.Join(append([]string{l.Dir}, parts...)...)
 }
 
-func (l Layout) Bin() string     { return filepath.Join(l.Root, binDir) }   // installed binaries
-func (l Layout) Specs() string   { return filepath.Join(l.Root, specsDir) } // the operator's own specs
-func (l Layout) Lock() string    { return l.in("lock") }                    // held by the launcher
-func (l Layout) Keys() string    { return l.in("keys") }                    // credentials, mode 0700
-func (l Layout) Secrets() string { return l.in("secrets") }                 // {secret.NAME} of specs, a file each, mode 0600
-func (l Layout) Run() string     { return l.in("run") }                     // records and FIFOs of processes
-func (l Layout) Logs() string    { return l.in("logs") }                    // log files
-func (l Layout) Store() string   { return l.in("store") }                   // the bus's file store
+func (l Layout) Bin() string       { return filepath.Join(l.Root, binDir) }   // installed binaries
+func (l Layout) Specs() string     { return filepath.Join(l.Root, specsDir) } // the operator's own specs
+func (l Layout) Lock() string      { return l.in("lock") }                    // held by the launcher
+func (l Layout) Keys() string      { return l.in("keys") }                    // credentials, mode 0700
+func (l Layout) Secrets() string   { return l.in("secrets") }                 // {secret.NAME} of specs, a file each, mode 0600
+func (l Layout) Run() string       { return l.in("run") }                     // records and FIFOs of processes
+func (l Layout) Logs() string      { return l.in("logs") }                    // log files
+func (l Layout) Downloads() string { return l.in("downloads") }               // what specs ask for, until all of it is there
+func (l Layout) Store() string     { return l.in("store") }                   // the bus's file store
 
 func (l Layout) Log(name string) string      { return l.in("logs", name+".log") }
 func (l Layout) Data(service string) string  { return l.in("data", service) }

@@ -46,6 +46,16 @@ type Node struct {
 	Boot  string
 }
 
+// What [Node.SpecsApply] may be.
+const (
+	applyAuto   = "auto"
+	applyManual = "manual"
+)
+
+// SpecsManual reports whether specs that changed are applied only when somebody
+// asks for it.
+func (n Node) SpecsManual() bool { return n.SpecsApply == applyManual }
+
 // Default returns the settings that nobody has changed.
 func Default() Node {
 	var n Node
@@ -60,7 +70,7 @@ func (n *Node) Register(s *Set) {
 	s.CheckedStringsVar(&n.Profiles, "profile", Strings{"default"}, "profile whose services are enabled; repeatable", checkToken)
 	s.StringsVar(&n.Specs, "specs", nil, "further directory with service specs; repeatable")
 	s.BoolVar(&n.SpecsWatch, "specs.watch", true, "whether specs are read again when they change")
-	s.CheckedVar(&n.SpecsApply, "specs.apply", "auto", "whether specs that changed are applied: auto, or manual with `spec apply`", OneOf("auto", "manual"))
+	s.CheckedVar(&n.SpecsApply, "specs.apply", applyAuto, "whether specs that changed are applied: auto, or manual with `spec apply`", OneOf(applyAuto, applyManual))
 	s.StringVar(&n.Workspace, "workspace", "", "source tree with services; the launcher finds the one it is started in if empty")
 	s.CheckedVar(&n.BusURL, "bus.url", "", "URL of an external bus; the node runs its own if empty", checkBusURL)
 	s.CheckedVar(&n.BusListen, "bus.listen", "127.0.0.1:4222", "host:port of the node's own bus; port 0 for any free one", checkListen)

@@ -55,7 +55,7 @@ const (
 // each goes all below it.
 var inPlace = []string{
 	"displayName", "description", "icon", "required", "caddy", "dependencies", "profiles",
-	"process.restartPolicy", "logging.retention",
+	"process.restartPolicy", "process.reloadSignal", "process.schedule", "process.timezone", "process.overlap", "logging.retention",
 }
 
 // Plan says what is to be done where specs are read again: old is what is in

@@ -84,18 +84,6 @@ func withReplicas(list []Dependency, count map[string]int) []Dependency {
 	return all
 }
 
-// ReplicasOf lists the ids that stand for id in expanded specs: its own, or
-// those of its replicas; nothing where there is neither.
-func ReplicasOf(expanded []Located, id ServiceID) []ServiceID {
-	var ids []ServiceID
-	for _, s := range expanded {
-		if s.ID == id || s.ReplicaOf == id {
-			ids = append(ids, s.ID)
-		}
-	}
-	return ids
-}
-
 // replicaClashes finds specs that would become services of one id.
 func replicaClashes(specs []Located) []error {
 	var errs []error

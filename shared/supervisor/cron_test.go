@@ -65,6 +65,36 @@ func TestCron(t *testing.T) {
 	})
 }
 
+// A run that goes on is let be where the times of a job change.
+func TestCronOtherTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // at midnight
+		r := newScripted()
+		r.life["job"] = 50 * time.Minute
+		n := begin(t, r, nil)
+		revise := func(schedule string) {
+			t.Helper()
+			s := job(t, "job", `"type":"cron","schedule":"`+schedule+`"`)
+			if err := n.Revise(t.Context(), supervisor.Revision{Register: []spec.Located{s}}, "c1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		midnight := time.Now()
+		revise("30 * * * *")
+		revise("20 * * * *")
+		if v, _ := n.Service("job"); v.State != state.ServiceScheduled || !v.Until.Equal(midnight.Add(20*time.Minute)) {
+			t.Errorf("%s until %v", v.State, v.Until)
+		}
+		<-time.After(40 * time.Minute)
+		revise("0 5 * * *")
+		<-time.After(time.Hour)
+		if v, _ := n.Service("job"); v.State != state.ServiceScheduled || !v.Until.Equal(midnight.Add(5*time.Hour)) {
+			t.Errorf("%s until %v", v.State, v.Until)
+		}
+		expect(t, n.told("job"), "registered", "desired", "scheduled", "registered", "scheduled", "starting", "started", "healthy", "registered",
+			"exited: 0", "completed", "scheduled")
+	})
+}
+
 func TestCronOverlap(t *testing.T) {
 	for overlap, want := range map[string][]string{
 		"skip":    {"starting", "started", "healthy", "exited: 0", "completed", "scheduled", "starting", "started", "healthy"},

@@ -12,8 +12,18 @@
 //	_, err = s.WaitService(ctx, "alpha", state.Service.Serving)
 //
 // [Services] is the Build for services; a launcher brings its own. [Services]
-// gives a service the ports of its spec, makes its directories and files, all
-// inside the node directory, and an environment of its own.
+// gives a service the ports of its spec, makes its directories and what its spec
+// ensures, inside the node directory but for what the spec says is outside, and
+// gives it an environment, an account and secrets. Hooks run before an instance,
+// as part of its start, and after its end, before the next; both in its
+// environment and as its user.
+//
+// [Supervisor.Revise] takes specs that were read again: services are added,
+// replaced, or end and are forgotten; the others have what changed at once, or
+// from their next start. [Supervisor.Reload] sends a process the signal by which
+// it reads its own configuration again. A cron job is scheduled instead of run:
+// the controller says when its next run is due, and what becomes of one that
+// still goes on.
 //
 // # How it works
 //

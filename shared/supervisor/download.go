@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,20 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
-	"time"
+	"path/filepath"
 
+	"core.internal/shared/dep/fetch"
 	"core.internal/shared/spec"
-)
-
-const (
-	// attempts is how often a download is tried in one start.
-	attempts = 3
-	// stall is how long a server may take to begin to answer.
-	stall = 30 * time.Second
-	// fetching is how long one attempt may take.
-	fetching = 30 * time.Minute
 )
 
 // download gets a file, unless one with that digest is there. What does not have
@@ -38,25 +28,27 @@ func (p *preparer) download(ctx context.Context, at place, e spec.Ensure) error 
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return &targetError{fmt.Errorf("look at %s: %w", at.path, plain(err))}
 	}
-	pause := cmp.Or(p.RetryPause, time.Second)
-	for n := 1; ; n++ {
-		err := p.replace(at, mode, func(w io.Writer) error { return p.fetch(ctx, w, e) }, "downloaded")
-		var passing *passingError
-		if err == nil || !errors.As(err, &passing) {
-			return err
-		}
-		if n == attempts {
-			return &passingError{fmt.Errorf("%w, %d times", passing.error, attempts)}
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-		pause *= 2
+	// Another user's directory is no place to write by a path, so it is copied
+	// from one of the node's. A service is prepared once at a time.
+	dir := p.Layout.Downloads()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make a place to download to: %w", err)
 	}
+	file := filepath.Join(dir, string(p.spec.ID))
+	defer os.Remove(file)
+	defer os.Remove(file + ".etag")
+	if err := p.fetch(ctx, file, e); err != nil {
+		return err
+	}
+	from, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("read what was downloaded: %w", err)
+	}
+	defer from.Close()
+	return p.replace(at, mode, func(w io.Writer) error {
+		_, err := io.Copy(w, from)
+		return err
+	}, "downloaded")
 }
 
 func digestOf(at place) string {
@@ -72,44 +64,23 @@ func digestOf(at place) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// fetch is one attempt.
-func (p *preparer) fetch(ctx context.Context, w io.Writer, e spec.Ensure) error {
-	ctx, cancel := context.WithTimeout(ctx, fetching)
-	defer cancel()
-	answer := time.AfterFunc(stall, cancel)
-	defer answer.Stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, nil)
-	if err != nil {
-		return err
-	}
+// fetch downloads and verifies.
+func (p *preparer) fetch(ctx context.Context, file string, e spec.Ensure) error {
 	client := p.Client
 	if client == nil {
-		client = http.DefaultClient
+		client = fetch.New(fetch.Options{})
+		defer client.Close()
 	}
-	r, err := client.Do(request)
-	if err != nil {
-		return &passingError{err}
-	}
-	defer r.Body.Close()
-	answer.Stop()
-	limit := int64(e.MaxSize)
+	_, err := client.Download(ctx, fetch.Download{URL: e.URL, Size: -1, SHA256: e.SHA256, Max: int64(e.MaxSize)}, file, nil)
 	switch {
-	case r.StatusCode >= 500, r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout:
-		return &passingError{fmt.Errorf("GET %s: status %s", e.URL, r.Status)}
-	case r.StatusCode != http.StatusOK:
-		return fmt.Errorf("GET %s: status %s: correct the URL", e.URL, r.Status)
-	case r.ContentLength > limit:
-		return fmt.Errorf("GET %s: it has %d bytes, more than maxSize, %s: raise that", e.URL, r.ContentLength, e.MaxSize)
+	case err == nil || ctx.Err() != nil || errors.Is(err, fetch.ErrOffline):
+		return err
+	case fetch.Temporary(err):
+		return &passingError{err}
+	case errors.Is(err, fetch.ErrMismatch):
+		return fmt.Errorf("%w: if it may have changed, correct process.ensure's sha256", err)
+	case fetch.Status(err) != 0:
+		return fmt.Errorf("%w: correct the URL", err)
 	}
-	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(r.Body, limit+1))
-	switch sum := hex.EncodeToString(h.Sum(nil)); {
-	case err != nil:
-		return &passingError{fmt.Errorf("GET %s: after %d bytes: %w", e.URL, n, err)}
-	case n > limit:
-		return fmt.Errorf("GET %s: it has more bytes than maxSize, %s: raise that", e.URL, e.MaxSize)
-	case sum != e.SHA256:
-		return fmt.Errorf("GET %s: its sha256 is %s: want %s: if it may have changed, correct process.ensure's sha256", e.URL, sum, e.SHA256)
-	}
-	return nil
+	return fmt.Errorf("%w: correct the URL, or raise maxSize, %s", err, e.MaxSize)
 }

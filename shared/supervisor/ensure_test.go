@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"core.internal/shared/dep/fetch"
 	"core.internal/shared/spec"
 	"core.internal/shared/supervisor"
 )
@@ -57,9 +59,41 @@ func files(t *testing.T, content map[string]string) (url string, asked *atomic.I
 	return s.URL, asked
 }
 
+// impatient is a client that does not wait between attempts.
+func impatient(t *testing.T, o fetch.Options) *fetch.Client {
+	o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	c := fetch.New(o)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Downloads keep to the settings of the node, and errors keep secrets.
+func TestEnsureDownloadsAsTheNode(t *testing.T) {
+	url, asked := files(t, map[string]string{"/mirror/a": "fetched"})
+	s := func(path, sum string) spec.Located {
+		return ensuring(t, nil, fmt.Sprintf(`{"type":"download","url":"https://files.example.org%s?token=hidden","sha256":%q,"target":"{shared.config.dataDir}/x"}`, path, digest(sum)))
+	}
+	mirrors := []fetch.Mirror{{Prefix: "https://files.example.org", Replacement: strings.Replace(url, "//", "//user:hidden@", 1) + "/mirror"}}
+	b := builder(t)
+	b.Client = impatient(t, fetch.Options{Mirrors: mirrors, Offline: true})
+	if _, err := b.Build(t.Context(), s("/a", "fetched"), supervisor.Instance{Name: "i"}); err == nil || !strings.Contains(err.Error(), "dep.offline") || asked.Load() != 0 {
+		t.Errorf("offline: %v, asked %d times", err, asked.Load())
+	}
+	b.Client = impatient(t, fetch.Options{Mirrors: mirrors})
+	if _, err := b.Build(t.Context(), s("/b", ""), supervisor.Instance{Name: "i"}); err == nil || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("missing: %v", err)
+	}
+	if _, err := b.Build(t.Context(), s("/a", "fetched"), supervisor.Instance{Name: "i"}); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(b.Layout.Downloads()); len(left) > 0 || err != nil {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestEnsure(t *testing.T) {
 	b := builder(t)
-	b.RetryPause = time.Millisecond
+	b.Client = impatient(t, fetch.Options{})
 	url, asked := files(t, map[string]string{"/flaky": "fetched"})
 	outside := filepath.Join(t.TempDir(), "deep", "outside.conf")
 	s := ensuring(t, map[string]string{"source.txt": "copied"},
@@ -106,7 +140,7 @@ func TestEnsure(t *testing.T) {
 	// What somebody changed is put right, and only that.
 	for _, err := range []error{
 		os.WriteFile(data+"/copy", []byte("spoilt"), 0o600), os.Chmod(conf+"/sub/a.conf", 0o666), os.Remove(data + "/link"), os.Symlink("/", data+"/link"),
-		os.WriteFile(data+"/fetched", []byte("spoilt!"), 0o600), os.Chmod(data+"/cache", 0o700), os.WriteFile(data+"/copy.new", nil, 0o600),
+		os.WriteFile(data+"/fetched", []byte("spoilt!"), 0o600), os.Chmod(data+"/cache", 0o700),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -121,6 +155,35 @@ func TestEnsure(t *testing.T) {
 	}
 	if got := prepare(); len(got) > 0 {
 		t.Errorf("again: %v", got)
+	}
+}
+
+// What is beside a target is somebody else's, whatever its name.
+func TestEnsureLeavesNeighbours(t *testing.T) {
+	b := builder(t)
+	dir := t.TempDir()
+	s := ensuring(t, nil,
+		fmt.Sprintf(`{"type":"file","target":%q,"content":"x","outside":true}`, dir+"/config"),
+		fmt.Sprintf(`{"type":"symlink","source":"/etc/hostname","target":%q,"outside":true}`, dir+"/link"),
+		fmt.Sprintf(`{"type":"file","target":%q,"content":"x","outside":true}`, dir+"/"+strings.Repeat("n", 255)),
+	)
+	for _, err := range []error{
+		os.WriteFile(dir+"/config.new", []byte("mine"), 0o600), os.Mkdir(dir+"/link.new", 0o700), os.WriteFile(dir+"/link.new/a", []byte("mine"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Build(t.Context(), s, supervisor.Instance{Name: "i"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/config.new", "/link.new/a"} {
+		if text, err := os.ReadFile(dir + path); string(text) != "mine" {
+			t.Errorf("%s: %q, %v", path, text, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); len(left) != 5 {
+		t.Errorf("there is %v, %v", left, err)
 	}
 }
 
@@ -142,16 +205,16 @@ func TestEnsureRefuses(t *testing.T) {
 		"below a file":       {`{"type":"file","target":"{shared.config.dataDir}/file/x"}`, "process.ensure[0].target: "},
 		"no source":          {`{"type":"copy","source":"missing","target":"{shared.config.dataDir}/x"}`, "process.ensure[0].source: open "},
 		"source a directory": {`{"type":"copy","source":"/etc","target":"{shared.config.dataDir}/x"}`, "process.ensure[0].source: /etc is no file"},
-		"wrong digest":       {download("/a", digest("other"), ""), "process.ensure[0].url: GET " + url + "/a: its sha256 is " + digest("fetched") + ": want " + digest("other")},
-		"not found":          {download("/b", digest(""), ""), "status 404 Not Found: correct the URL"},
-		"too large":          {download("/a", digest("fetched"), `,"maxSize":6`), "it has 7 bytes, more than maxSize, 6: raise that"},
+		"wrong digest":       {download("/a", digest("other"), ""), "process.ensure[0].url: GET " + url + "/a: it is not what was expected: its sha256 is " + digest("fetched") + ": want " + digest("other")},
+		"not found":          {download("/b", digest(""), ""), "404 Not Found: correct the URL"},
+		"too large":          {download("/a", digest("fetched"), `,"maxSize":6`), "it has 7 bytes: want at most 6: correct the URL, or raise maxSize, 6"},
 		"endless":            {download("/endless", digest("x"), `,"maxSize":"1K"`), "more"},
-		"cut short":          {download("/cut", digest("half"), ""), "after 4 bytes: unexpected EOF, 3 times"},
+		"cut short":          {download("/cut", digest("half"), ""), "unexpected EOF (6 attempts)"},
 		"on a directory too": {strings.ReplaceAll(download("/a", digest("fetched"), ""), "/x", "/dir"), "is a directory: move it away"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := builder(t)
-			b.RetryPause = time.Millisecond
+			b.Client = impatient(t, fetch.Options{})
 			data := b.Layout.Data("alpha")
 			for _, err := range []error{
 				os.MkdirAll(data+"/dir/full", 0o700), os.MkdirAll(b.Layout.Data("beta"), 0o700), os.MkdirAll(victim, 0o700),

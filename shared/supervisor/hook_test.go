@@ -267,7 +267,7 @@ func TestUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := beginHooked(t, b, nil, nil)
-	r.register(t, located(t, `{"id":"alpha","process":{"command":"sh","args":["-c","id -un; id -gn; echo $HOME $USER; cat $CORE_CONFIG_DIR/a; echo $FROM_FILE $WORD; echo mine > file; ls {node.dir} {node.dir}/secrets; cat {node.dir}/secrets/s; exec sleep 1000"],
+	r.register(t, located(t, `{"id":"alpha","process":{"command":"sh","args":["-c","exec 2>&1; id -un; id -gn; echo $HOME $USER; cat $CORE_CONFIG_DIR/a; echo $FROM_FILE $WORD; echo mine > file; ls {node.dir} {node.dir}/secrets; cat {node.dir}/secrets/s; exec sleep 1000"],
 		"user":"nobody","group":"daemon","env":{"WORD":"kept"},"envFile":["alpha.env","-missing.env"],
 		"preStart":[{"command":["sh","-c","id -un > who"]}],
 		"ensure":[{"type":"file","target":"{shared.config.dir}/a","content":"for it"}]}}`, nil))

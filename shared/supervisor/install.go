@@ -8,7 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+
+	"github.com/nats-io/nuid"
 )
 
 // noFollow: a file that was looked at may have been replaced by a link, or by a
@@ -161,6 +164,26 @@ func sameAs(at place, from io.Reader) (bool, error) {
 	}
 }
 
+// beside makes something next to where it is to be, under a name that nothing has:
+// what is there is never ours to remove. make fails with [fs.ErrExist] for a name
+// that is taken.
+func (a place) beside(make func(name string) error) (string, error) {
+	dir, base := filepath.Split(a.rel)
+	if len(base) > longestName {
+		base = strings.ToValidUTF8(base[:longestName], "")
+	}
+	for n := 1; ; n++ { // that one is taken does not happen by itself
+		name := dir + "." + base + ".core-" + nuid.Next()
+		if err := make(name); !errors.Is(err, fs.ErrExist) || n == 3 {
+			return name, err
+		}
+	}
+}
+
+// longestName is what of a name goes into that of the file beside it: file systems
+// have at least 255 bytes.
+const longestName = 200
+
 // replace puts a file in place when all of it is written.
 func (p *preparer) replace(at place, mode fs.FileMode, fill func(io.Writer) error, what string) error {
 	fail := func(err error) error {
@@ -171,11 +194,11 @@ func (p *preparer) replace(at place, mode fs.FileMode, fill func(io.Writer) erro
 			return err
 		}
 	}
-	temp := at.rel + ".new"
-	if err := at.root.RemoveAll(temp); err != nil { // of an attempt that was interrupted
-		return fail(err)
-	}
-	f, err := at.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	var f *os.File
+	temp, err := at.beside(func(name string) (err error) {
+		f, err = at.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
 	if err != nil {
 		return fail(err)
 	}
@@ -243,12 +266,14 @@ func (p *preparer) link(at place, to string) error {
 			return err
 		}
 	}
-	temp := at.rel + ".new"
-	err = at.root.RemoveAll(temp)
-	if err == nil {
-		err = at.root.Symlink(to, temp)
+	fail := func(err error) error {
+		return &targetError{fmt.Errorf("link %s: %w: see who may write there", at.path, plain(err))}
 	}
-	if err == nil && p.as != nil {
+	temp, err := at.beside(func(name string) error { return at.root.Symlink(to, name) })
+	if err != nil {
+		return fail(err)
+	}
+	if p.as != nil {
 		err = at.root.Lchown(temp, int(p.as.UID), int(p.as.GID))
 	}
 	if err == nil {
@@ -256,7 +281,7 @@ func (p *preparer) link(at place, to string) error {
 	}
 	if err != nil {
 		at.root.Remove(temp)
-		return &targetError{fmt.Errorf("link %s: %w: see who may write there", at.path, plain(err))}
+		return fail(err)
 	}
 	p.changed("linked", at)
 	return nil

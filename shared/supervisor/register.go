@@ -34,7 +34,7 @@ func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
 	}
 	return s.do(ctx, func() {
 		for _, l := range inOrder(specs) {
-			s.register(l, finds[events.Entity(l.ID)])
+			s.register(l, finds[events.Entity(l.ID)], false)
 		}
 		s.sort()
 	})
@@ -51,8 +51,9 @@ func (s *Supervisor) find(ctx context.Context, id string) (found, error) {
 	return found{}, nil
 }
 
-// register is one service's Register, in Run's goroutine.
-func (s *Supervisor) register(l spec.Located, f found) {
+// register is one service's Register, in Run's goroutine. replaced says that a
+// running instance is about to be replaced.
+func (s *Supervisor) register(l spec.Located, f found, replaced bool) {
 	id := events.Entity(l.ID)
 	u, known := s.byID[id]
 	was := spec.Located{}
@@ -79,7 +80,7 @@ func (s *Supervisor) register(l spec.Located, f found) {
 		Reload: string(l.Process.ReloadSignal), Type: typeOf(l), Schedule: scheduleOf(l),
 	})
 	if known {
-		s.renew(u, was)
+		s.renew(u, was, replaced)
 		return
 	}
 	prior, had := s.before(id)

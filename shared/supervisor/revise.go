@@ -43,13 +43,12 @@ func (s *Supervisor) Revise(ctx context.Context, r Revision, cause events.ID) er
 		for _, l := range inOrder(r.Register) {
 			id := events.Entity(l.ID)
 			if u := s.byID[id]; u != nil {
-				u.cause, u.replaced = cause, r.Replace[id]
+				u.cause = cause
 			}
-			s.register(l, finds[id])
+			s.register(l, finds[id], r.Replace[id])
 			if r.Replace[id] {
 				s.replace(s.byID[id], cause)
 			}
-			s.byID[id].replaced = false
 		}
 		s.sort()
 	})
@@ -77,8 +76,9 @@ func (s *Supervisor) replace(u *unit, cause events.ID) {
 	s.state(u, u.desired)
 }
 
-// renew is what a new spec changes about a service at once.
-func (s *Supervisor) renew(u *unit, was spec.Located) {
+// renew is what a new spec changes about a service at once; replaced: a running
+// instance is not to go on with it.
+func (s *Supervisor) renew(u *unit, was spec.Located, replaced bool) {
 	if was.ID == u.spec.ID { // an orphan has none
 		before, now := s.opt.Want(was), s.opt.Want(u.spec)
 		if before.Enabled != now.Enabled && u.desired.Enabled != now.Enabled {
@@ -86,7 +86,9 @@ func (s *Supervisor) renew(u *unit, was spec.Located) {
 			s.state(u, u.desired)
 		}
 	}
-	s.reroute(u)
+	if !replaced {
+		s.reroute(u)
+	}
 	if u.replaces() && u.alive() {
 		u.next = u.schedule.Next(s.opt.Now())
 	}
@@ -94,7 +96,7 @@ func (s *Supervisor) renew(u *unit, was spec.Located) {
 
 // reroute states where the routes of a running instance lead by its spec.
 func (s *Supervisor) reroute(u *unit) {
-	if s.opt.Routes == nil || u.replaced || u.state != state.ServiceRunning {
+	if s.opt.Routes == nil || u.state != state.ServiceRunning {
 		return
 	}
 	routes, err := s.opt.Routes(u.spec, Instance{Name: u.instance, Kept: u.built.Ports})

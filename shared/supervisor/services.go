@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"core.internal/shared/config"
+	"core.internal/shared/dep/fetch"
 	"core.internal/shared/events"
 	"core.internal/shared/process"
 	"core.internal/shared/process/health"
@@ -34,10 +34,8 @@ type Services struct {
 	// what is built or the system's it is asked where Layout.Bin does not have it,
 	// for what is locked before every start; may be nil.
 	Install func(ctx context.Context, s spec.Located) (string, error)
-	// Client downloads what specs ask for; http.DefaultClient if nil. RetryPause
-	// is between the first two attempts; 1 s if 0.
-	Client     *http.Client
-	RetryPause time.Duration
+	// Client downloads what specs ask for; one without settings if nil.
+	Client *fetch.Client
 
 	// Orphan names the service from which a process is left over that no
 	// supervisor has any more; may be nil.
@@ -45,7 +43,9 @@ type Services struct {
 
 	book ports.Book
 	mu   sync.Mutex
-	bins map[string]string // what Install returned, by the spec's digest; guarded by mu
+	// bins is what Install returned for what is not locked, by the spec's digest;
+	// guarded by mu.
+	bins map[string]string
 }
 
 // passed are the variables that services inherit.
@@ -320,12 +320,14 @@ func (b *Services) bin(ctx context.Context, s spec.Located) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("prepare %s: %w", s.ID, err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.bins == nil {
-		b.bins = map[string]string{}
+	if !s.Dep.Source.Locked() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.bins == nil {
+			b.bins = map[string]string{}
+		}
+		b.bins[s.Digest] = path
 	}
-	b.bins[s.Digest] = path
 	return filepath.Dir(path), nil
 }
 

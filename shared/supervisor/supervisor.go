@@ -44,7 +44,8 @@ type Built struct {
 }
 
 // Build prepares an instance: binaries, directories, ports. An error is final
-// until an operator asks again, unless it is a port that somebody holds.
+// until an operator asks again, unless it may pass by itself: a port that
+// somebody holds, or a download whose server does not answer.
 type Build func(ctx context.Context, s spec.Located, i Instance) (Built, error)
 
 // Options configure a [Supervisor]. Node, Source, Facts, Runner and Build are

@@ -27,7 +27,6 @@ type unit struct {
 	schedule spec.Schedule // a cron job's; nil for everything else
 	next     time.Time     // its next run, once that was decided
 	gone     bool          // its spec is: it is ended and forgotten
-	replaced bool          // it is being registered with a spec that asks for a new instance
 
 	desired  events.ServiceDesired
 	cause    events.ID // of what happens to it now

@@ -142,6 +142,46 @@ func TestAttributesThatFail(t *testing.T) {
 	}
 }
 
+// A wrapper that never becomes its command, as on a mount that does not answer,
+// is given up with the start.
+func TestStuckWrapper(t *testing.T) {
+	b := start(t, func(o *Options) { o.Wrapper = []string{"stuck"} })
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c := b.script("alpha", "true", process.Attributes{Nice: 1})
+	result := make(chan error, 1)
+	go func() {
+		_, err := b.Start(ctx, c)
+		result <- err
+	}()
+	eventually(t, "the wrapper runs", func() bool {
+		text, err := os.ReadFile(recordPath(b.dir, "alpha"))
+		return err == nil && strings.Contains(string(text), `"started"`)
+	})
+	cancel()
+	select {
+	case err := <-result:
+		var e *StartError
+		if !errors.As(err, &e) || !errors.Is(err, context.Canceled) || e.Path != c.Dir || !strings.Contains(err.Error(), "process.workingDir") {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the start goes on")
+	}
+	if names := left(t, b.dir); len(names) > 0 {
+		t.Errorf("left: %v", names)
+	}
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	defer to.Close()
+	if err := awaitExec(t.Context(), from, time.Millisecond); err == nil || !strings.Contains(err.Error(), "not within 1ms") {
+		t.Errorf("for ever: %v", err)
+	}
+}
+
 // A process that forks for ever goes with its group; a limit keeps it in bounds.
 func TestForksForEver(t *testing.T) {
 	needRoot(t)
@@ -304,8 +344,8 @@ func handOn(t *testing.T, dir string) {
 	}
 	all, _ := os.ReadFile(filepath.Join(filepath.Dir(dir), "cgroup.controllers"))
 	for c := range strings.FieldsSeq(string(all)) {
-		if put0(control, "+"+c) == nil {
-			t.Cleanup(func() { put0(control, "-"+c) })
+		if writeKernelFile(control, "+"+c) == nil {
+			t.Cleanup(func() { writeKernelFile(control, "-"+c) })
 			return
 		}
 	}

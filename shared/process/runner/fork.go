@@ -3,12 +3,14 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,8 +20,9 @@ import (
 // started is what a fork gave.
 type started struct {
 	pid, fd int // fd: a pidfd
-	// became waits until the program is the command's; nil where it is at once.
-	became func() error
+	// fault tells what the wrapper could not do and ends with its exec, see
+	// awaitExec; nil where the program is the command's at once. It is to be closed.
+	fault *os.File
 }
 
 // fork starts the process of a command, in the control group whose directory is
@@ -34,7 +37,6 @@ func (r *Runner) fork(c process.Command, files []uintptr, group int) (started, e
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, group
 	}
 	path, args := c.Path, append([]string{c.Path}, c.Args...)
-	var fault, far *os.File
 	if c.Attributes.Wrapped() {
 		if len(r.o.Wrapper) == 0 {
 			return s, errors.New("its attributes need a wrapper, which this supervisor has not")
@@ -44,9 +46,11 @@ func (r *Runner) fork(c process.Command, files []uintptr, group int) (started, e
 			return s, err
 		}
 		defer memory.Close()
-		if fault, far, err = os.Pipe(); err != nil {
+		fault, far, err := os.Pipe()
+		if err != nil {
 			return s, err
 		}
+		s.fault = fault
 		defer far.Close()
 		// The variable by which an instance is found is there from the beginning;
 		// the others are not this program's.
@@ -59,17 +63,11 @@ func (r *Runner) fork(c process.Command, files []uintptr, group int) (started, e
 	r.forks <- struct{}{}
 	pid, _, err := syscall.StartProcess(path, args, attr)
 	<-r.forks
-	if err != nil {
-		if fault != nil {
-			fault.Close()
-		}
-		return s, err
-	}
 	s.pid = pid
-	if fault != nil {
-		s.became = func() error { return read(fault) }
+	if err != nil && s.fault != nil {
+		s.fault.Close()
 	}
-	return s, nil
+	return s, err
 }
 
 // planFile is a plan as a file without a name.
@@ -90,10 +88,33 @@ func planFile(p plan) (*os.File, error) {
 	return f, nil
 }
 
-// read waits for the end of a wrapper's pipe, which its exec closes.
-func read(from *os.File) error {
-	defer from.Close()
+// execPatience is how long a wrapper has to become its command. What takes long is
+// a file system that does not answer.
+const execPatience = 30 * time.Second
+
+// stuckError is of a wrapper that has neither become its command nor said why.
+type stuckError struct{ error }
+
+func (e *stuckError) Error() string {
+	return "its process got no answer from process.workingDir, or from the command's file: " + e.error.Error()
+}
+func (e *stuckError) Unwrap() error { return e.error }
+
+// awaitExec waits for the end of a wrapper's pipe, which its exec closes, until ctx
+// ends, and for patience at most.
+func awaitExec(ctx context.Context, from *os.File, patience time.Duration) error {
+	if err := from.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return fmt.Errorf("wait for a wrapper: %w", err)
+	}
+	// It may find the file closed.
+	defer context.AfterFunc(ctx, func() { _ = from.SetReadDeadline(time.Unix(0, 1)) })()
 	b, err := io.ReadAll(io.LimitReader(from, 1<<16))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if ctx.Err() != nil {
+			return &stuckError{context.Cause(ctx)}
+		}
+		return &stuckError{fmt.Errorf("not within %v", patience)}
+	}
 	if err != nil || len(b) == 0 {
 		return err
 	}

@@ -88,7 +88,7 @@ func (p *proc) makeGroup(c process.Command) (int, error) {
 	for _, s := range settingsOf(c.Attributes.Resources) {
 		err := g.unable[s.controller]
 		if err == nil {
-			err = put0(filepath.Join(dir, s.file), s.value)
+			err = writeKernelFile(filepath.Join(dir, s.file), s.value)
 		}
 		if err != nil {
 			missing = append(missing, fmt.Sprintf("%s (%v)", s.member, err))
@@ -105,8 +105,8 @@ func (p *proc) makeGroup(c process.Command) (int, error) {
 	return fd, nil
 }
 
-// put0 writes a file of the kernel's, which is there.
-func put0(path, value string) error {
+// writeKernelFile writes a file of the kernel's, which is there.
+func writeKernelFile(path, value string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), cause(err))
@@ -126,7 +126,7 @@ func (p *proc) killGroup() {
 	if p.rec.Group == "" {
 		return
 	}
-	if err := put0(filepath.Join(p.rec.Group, "cgroup.kill"), "1"); err == nil || errors.Is(err, fs.ErrNotExist) && p.groupGone() {
+	if err := writeKernelFile(filepath.Join(p.rec.Group, "cgroup.kill"), "1"); err == nil || errors.Is(err, fs.ErrNotExist) && p.groupGone() {
 		return
 	}
 	b, err := os.ReadFile(filepath.Join(p.rec.Group, "cgroup.procs")) // before Linux 5.14

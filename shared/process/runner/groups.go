@@ -73,10 +73,10 @@ func enable(dir, controller string) error {
 	case !has("cgroup.controllers"):
 		return fmt.Errorf("the control group %s has no controller %q: it may be in use by cgroup v1, or its parent does not hand it on", dir, controller)
 	}
-	err := put0(control, "+"+controller)
+	err := writeKernelFile(control, "+"+controller)
 	if errors.Is(err, unix.EBUSY) && delegated(dir) {
 		if err = evacuate(dir); err == nil {
-			err = put0(control, "+"+controller)
+			err = writeKernelFile(control, "+"+controller)
 		}
 	}
 	if errors.Is(err, unix.EBUSY) {
@@ -112,7 +112,7 @@ func evacuate(dir string) error {
 			return err
 		}
 		for pid := range bytes.FieldsSeq(b) {
-			if err := put0(filepath.Join(below, "cgroup.procs"), string(pid)); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := writeKernelFile(filepath.Join(below, "cgroup.procs"), string(pid)); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
 		}

@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 		fmt.Println(Wrap())
 		os.Exit(1)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "stuck" {
+		syscall.Pause()
+	}
 	testproc.Main(programs)
 	goleak.VerifyTestMain(m)
 }

@@ -44,7 +44,7 @@ func (a *allowance) left() bool {
 	return a.sent < a.rate
 }
 
-// take uses up one; back returns it.
+// take uses up one, and reports whether there was one.
 func (a *allowance) take() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -55,6 +55,7 @@ func (a *allowance) take() bool {
 	return true
 }
 
+// back returns one that was taken.
 func (a *allowance) back() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -81,6 +82,7 @@ type outlet struct {
 
 	entry   entryLines
 	window  time.Time // of the allowance, when it was last looked at
+	tried   time.Time // when flush last failed
 	dropped int       // lines that did not travel since the last that did
 	last    entryLines
 }
@@ -102,7 +104,7 @@ func (o *outlet) turn(now time.Time) {
 	o.limit.turn(now)
 	if w := o.limit.began(); !w.Equal(o.window) {
 		o.window = w
-		o.flush()
+		o.flush(now)
 	}
 }
 
@@ -161,21 +163,39 @@ func (o *outlet) emit(e entryLines) {
 	o.last = e
 }
 
-// flush sends the last line that did not travel, so that the count of those before
-// it is known.
-func (o *outlet) flush() {
-	if o.dropped > 0 && o.last.lines > 0 && o.send(o.logLine(o.last, o.dropped-o.last.lines)) {
-		o.dropped, o.last = 0, entryLines{}
+// flush tells what was dropped, as one of the lines that may travel.
+func (o *outlet) flush(now time.Time) {
+	if o.dropped == 0 || o.last.lines == 0 {
+		return
 	}
+	if o.limit.take() {
+		if o.tell() {
+			return
+		}
+		o.limit.back()
+	}
+	o.tried = now
 }
 
-// end sends what waits, and the last line.
+// tell sends the last line that did not travel, so that the count of those before
+// it is known.
+func (o *outlet) tell() bool {
+	ok := o.send(o.logLine(o.last, o.dropped-o.last.lines))
+	if ok {
+		o.dropped, o.last = 0, entryLines{}
+	}
+	return ok
+}
+
+// end sends what waits, and the last line whatever the allowance.
 func (o *outlet) end() {
 	if o.send == nil {
 		return
 	}
 	o.release()
-	o.flush()
+	if o.dropped > 0 && o.last.lines > 0 {
+		o.tell()
+	}
 }
 
 // due returns when expire should be called; zero if it need not be.
@@ -185,20 +205,30 @@ func (o *outlet) due() time.Time {
 		t = o.entry.touched.Add(joinPause)
 	}
 	if o.dropped > 0 && o.last.lines > 0 {
-		if w := o.window.Add(o.limit.per); t.IsZero() || w.Before(t) {
+		if w := o.flushes(); t.IsZero() || w.Before(t) {
 			t = w
 		}
 	}
 	return t
 }
 
-// expire does what was due at a time.
-func (o *outlet) expire(at time.Time) {
-	if o.entry.lines > 0 && !at.Before(o.entry.touched.Add(joinPause)) {
+// flushes is when flush is next worth a try.
+func (o *outlet) flushes() time.Time {
+	if o.tried.After(o.window) {
+		return o.tried.Add(o.limit.per)
+	}
+	return o.window.Add(o.limit.per)
+}
+
+// expire does what is due now; what fails is due again later than now.
+func (o *outlet) expire(now time.Time) {
+	if o.entry.lines > 0 && !now.Before(o.entry.touched.Add(joinPause)) {
 		o.release()
 	}
-	if o.dropped > 0 && !at.Before(o.window.Add(o.limit.per)) {
-		o.flush()
+	if o.dropped > 0 && !now.Before(o.flushes()) {
+		o.limit.turn(now)
+		o.window = o.limit.began()
+		o.flush(now)
 	}
 }
 

@@ -110,8 +110,52 @@ func TestSharedAllowance(t *testing.T) {
 	out.feed([]byte("f\n"), now.Add(time.Second/2))
 	errs.feed([]byte("g\n"), now.Add(time.Second))
 	out.feed([]byte("h\n"), now.Add(time.Second))
-	if want := []string{"0a", "0b", "0c", "1e", "0g", "0f", "0h"}; !slices.Equal(sent, want) {
+	out.feed([]byte("i\n"), now.Add(2*time.Second))
+	// What was dropped is told within the allowance too: h is the fourth.
+	if want := []string{"0a", "0b", "0c", "1e", "0g", "0f", "0h", "0i"}; !slices.Equal(sent, want) {
 		t.Errorf("sent %q, want %q", sent, want)
+	}
+}
+
+// No second brings more lines than it may, those that tell of others included.
+func TestAllowanceIsKept(t *testing.T) {
+	c := plain(2)
+	c.tail = &tail{}
+	sent := map[int64]int{}
+	now := time.Unix(1000, 0)
+	c.out.send = func(events.LogLine) bool { sent[now.Unix()]++; return true }
+	for range 5 {
+		c.feed([]byte("a\nb\nc\nd\n"), now)
+		now = now.Add(time.Second)
+		c.out.expire(now)
+	}
+	for at, n := range sent {
+		if n > 2 {
+			t.Errorf("%d lines in second %d", n, at)
+		}
+	}
+}
+
+// What could not be told is due later, not at once and for ever.
+func TestFlushFailsLater(t *testing.T) {
+	c := plain(1)
+	c.tail = &tail{}
+	c.out.send = func(events.LogLine) bool { return false }
+	now := time.Unix(1000, 0)
+	c.feed([]byte("a\nb\n"), now)
+	for range 3 {
+		due := c.out.due()
+		if !due.After(now) {
+			t.Fatalf("due at %v, which is not after %v", due, now)
+		}
+		now = due
+		c.out.expire(now)
+	}
+	var last events.LogLine
+	c.out.send = func(l events.LogLine) bool { last = l; return true }
+	c.out.expire(c.out.due())
+	if last.Text != "b" || last.Dropped != 1 || !c.out.due().IsZero() {
+		t.Errorf("told %+v, then due at %v", last, c.out.due())
 	}
 }
 

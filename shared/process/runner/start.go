@@ -62,7 +62,7 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 	if a := c.Attributes.Account; a != nil {
 		p.rec.UID, p.rec.GID = &a.UID, &a.GID
 	}
-	err = p.start(c)
+	err = p.start(ctx, c)
 	if err == nil {
 		if err = r.publish(p); err != nil {
 			p.signal(unix.SIGKILL)
@@ -87,7 +87,7 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 }
 
 // start does everything up to the running process.
-func (p *proc) start(c process.Command) error {
+func (p *proc) start(ctx context.Context, c process.Command) error {
 	dir := p.r.o.Dir
 	if err := p.openLogs(); err != nil {
 		return &StartError{ID: c.ID, Path: pathOf(err, c.Stdout), Err: cause(err), Fix: "make the log file writable"}
@@ -140,6 +140,9 @@ func (p *proc) start(c process.Command) error {
 	if err != nil {
 		return err
 	}
+	if f.fault != nil {
+		defer f.fault.Close()
+	}
 	st, err := readStat(f.pid)
 	if err == nil && f.fd < 0 {
 		err = ErrUnsupported
@@ -151,8 +154,8 @@ func (p *proc) start(c process.Command) error {
 	}
 	if err != nil {
 		err = &StartError{ID: c.ID, Path: recordPath(dir, p.rec.ID), Err: cause(err), Fix: "it was ended again: without a record it could not be found again"}
-	} else if f.became != nil {
-		err = f.became()
+	} else if f.fault != nil {
+		err = awaitExec(ctx, f.fault, execPatience)
 	}
 	if err != nil { // it is our child and not reaped: the pid is its own
 		unix.Kill(f.pid, unix.SIGKILL)
@@ -208,6 +211,11 @@ func environ(c process.Command) []string {
 // diagnose finds out what an error of fork or exec was about: neither says.
 func diagnose(c process.Command, err error) *StartError {
 	e := &StartError{ID: c.ID, Path: c.Path, Err: err}
+	var stuck *stuckError
+	if errors.As(err, &stuck) { // nor would what follows get one
+		e.Path, e.Fix = cmp.Or(c.Dir, c.Path), "see whether the mount it is on works, and start it again"
+		return e
+	}
 	var attribute *attributeError
 	if errors.As(err, &attribute) {
 		e.Fix = attribute.Fix

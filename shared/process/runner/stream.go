@@ -210,7 +210,11 @@ func (s *stream) remind() {
 		defer s.mu.Unlock()
 		if s.due == timer {
 			s.due = nil
-			s.cut.out.expire(due)
+			now := s.p.r.o.Now()
+			if now.Before(due) { // by a clock that was put back
+				now = due
+			}
+			s.cut.out.expire(now)
 			s.remind()
 		}
 	})
