@@ -26,10 +26,19 @@ func (c *controller) follow(ctx context.Context, digest string) error {
 	if !c.Config.SpecsWatch || c.Config.SpecsManual() {
 		return nil
 	}
-	return registry.Watch(ctx, registry.Dirs(c.Config, c.workspace), digest, c.Log, func() {
-		_, _ = c.reload(ctx, "") // a refusal is stated
+	return registry.Watch(ctx, registry.Dirs(c.Config, c.workspace), digest, c.Log, func() error {
+		_, err := c.reload(ctx, "")
+		if refused := (refusal{}); errors.As(err, &refused) {
+			return nil // it is stated
+		}
+		return err
 	})
 }
+
+// refusal is an error of the specs themselves.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
 
 // reload reads the specs again and does what that changes. Where they are wrong
 // nothing changes, and the error says why.
@@ -39,7 +48,7 @@ func (c *controller) reload(ctx context.Context, cause events.ID) (reloaded, err
 	found, err := registry.Load(c.Config, c.workspace)
 	if err != nil {
 		c.judge(err)
-		return reloaded{}, err
+		return reloaded{}, refusal{err}
 	}
 	done, err := c.apply(ctx, spec.Plan(c.specs.list, found), found, cause)
 	if err == nil {

@@ -19,8 +19,9 @@ const (
 )
 
 // Watch calls changed after the specs that dirs find say something else than
-// before, until ctx ends. digest is what they said when they were read.
-func Watch(ctx context.Context, dirs spec.Dirs, digest string, log *slog.Logger, changed func()) error {
+// before, until ctx ends; where it fails, it is called again later. digest is what
+// they said when they were read.
+func Watch(ctx context.Context, dirs spec.Dirs, digest string, log *slog.Logger, changed func() error) error {
 	w, err := fsnotify.NewWatcher()
 	var happened chan fsnotify.Event
 	var failed chan error
@@ -53,10 +54,16 @@ func Watch(ctx context.Context, dirs spec.Dirs, digest string, log *slog.Logger,
 					}
 				}
 			}
-			if now := dirs.Digest(); now != digest {
-				digest = now
-				changed()
+			now := dirs.Digest()
+			if now == digest {
+				continue
 			}
+			if err := changed(); err != nil {
+				log.Error("the specs changed, and what that changes could not be done: it is tried again", "after", look, "error", err)
+				wait.Reset(look)
+				continue
+			}
+			digest = now
 		case <-ctx.Done():
 			return ctx.Err()
 		}
