@@ -21,6 +21,7 @@ import (
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
 	"core.internal/shared/harness"
+	"core.internal/shared/spec"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testnode"
 	"core.internal/shared/testutil/testproc"
@@ -233,8 +234,8 @@ func TestOperate(t *testing.T) {
 	if s := n.Wait("alpha is healthy", func(s state.State) bool { return s.Services["alpha"].Serving() }); s.Node != "test" {
 		t.Errorf("state of %s", s.Node)
 	}
-	if _, err := os.Stat(n.Layout.Seed("delta")); err != nil {
-		t.Errorf("the spec has no effect: %v", err)
+	if found, err := spec.Load(spec.Dirs{Extra: n.Config.Specs}); err != nil || len(found) != 1 || found[0].ID != "delta" {
+		t.Errorf("the node's further specs: %v, %v", found, err)
 	}
 	if o := n.Command("alpha", events.StopService{}); o.State != state.OutcomeRejected || o.Reason != "not in this test" {
 		t.Errorf("outcome %+v", o)
