@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,7 +93,7 @@ func (c *controller) run(ctx context.Context) error {
 	g.Go(func() error { return c.beats.Run(ctx) })
 	g.Go(func() error {
 		if broken == nil {
-			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
+			g.Go(func() error { processes.Mint(c.enabled(specs), c.Log); return nil })
 		}
 		prior, err := c.prior(ctx)
 		if err != nil {
@@ -104,7 +105,7 @@ func (c *controller) run(ctx context.Context) error {
 		}
 		if broken != nil {
 			specs = c.last(specs, prior)
-			g.Go(func() error { processes.Mint(specs, c.Log); return nil })
+			g.Go(func() error { processes.Mint(c.enabled(specs), c.Log); return nil })
 		}
 		if resume && broken == nil && c.Config.SpecsManual() {
 			if last := c.registry.Specs(); len(last) > 0 {
@@ -132,6 +133,11 @@ func (c *controller) run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// enabled lists the specs that the profiles enable: those that are likely to start.
+func (c *controller) enabled(specs []spec.Located) []spec.Located {
+	return slices.DeleteFunc(slices.Clone(specs), func(s spec.Located) bool { return !s.InProfile(c.Config.Profiles) })
 }
 
 // last returns the specs to go on with where those found are wrong: a service

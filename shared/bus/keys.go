@@ -44,7 +44,7 @@ func PublicFileOf(file string) (events.Source, bool) {
 // seed is kept, also where several processes mint at once; one that cannot be used
 // is a [*CredentialError].
 //
-// The seeds of daemons and shells are written through to the disk. A service's is
+// The seeds of the platform are written through to the disk. A service's is
 // not, because there may be many: nobody but the node has it, and one that a loss
 // of power emptied is made anew.
 func Mint(dir string, s events.Source) error {
@@ -86,9 +86,9 @@ func Mint(dir string, s events.Source) error {
 	return nil
 }
 
-// lasting reports whether a source is a daemon or a shell, not a service.
+// lasting reports whether a source is one of the platform, not a service.
 func lasting(s events.Source) bool {
-	return slices.Contains(append(events.Daemons(), events.Launcher, events.Operator, events.Console), s)
+	return slices.Contains(append(events.Daemons(), events.Launcher, events.Operator), s)
 }
 
 // create writes a new seed, or returns the one that somebody else wrote first.

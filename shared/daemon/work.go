@@ -127,11 +127,13 @@ func reason(err error) string {
 
 // LoadingGOGC is what the launcher puts into a daemon's environment where the
 // operator chose no GOGC: while a daemon loads hardly anything is garbage, and
-// collecting it takes a tenth of a boot's processor time. From Ready on the
-// daemon collects as usual. The value is one that nobody chooses.
+// collecting it takes a tenth of a boot's processor time. Some time after Ready,
+// when the node has come up, the daemon collects as usual. The value is one that
+// nobody chooses.
 const (
 	LoadingGOGC = "GOGC=" + loadingGOGC
 	loadingGOGC = "401"
+	loading     = 5 * time.Second
 )
 
 // Ready states that the daemon serves, once the launcher has come to the
@@ -153,7 +155,7 @@ func (d *Daemon) Ready(ctx context.Context, addresses map[string]string) error {
 		d.Healthy(nil)
 	}
 	if os.Getenv("GOGC") == loadingGOGC {
-		debug.SetGCPercent(100)
+		time.AfterFunc(loading, func() { debug.SetGCPercent(100) })
 	}
 	d.Log.Info("ready", "addresses", all)
 	return nil
