@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -238,24 +239,15 @@ func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int
 	numbers := map[string]int{}
 	// What the spec does not want any more others may have at once, or two services
 	// that exchange their ports would wait for each other.
-	var held []ports.Key
+	var wanted, held []ports.Key
 	for _, p := range s.AllPorts() {
-		for _, n := range append(numbersOf(kept), p.Port.Port) {
-			if n == p.Port.Port || p.Port.Port == 0 {
-				held = append(held, ports.Key{Network: ports.Network(p.Protocol), Port: n})
-			}
+		if n := cmp.Or(p.Port.Port, numberOf(kept, p.Name)); n > 0 {
+			wanted = append(wanted, ports.Key{Network: ports.Network(p.Protocol), Port: n})
 		}
 	}
-	b.book.Retain(string(s.ID), held)
-	held = held[:0]
+	b.book.Retain(string(s.ID), wanted)
 	for _, p := range s.AllPorts() {
-		before := 0
-		for _, k := range kept {
-			if k.Name == p.Name {
-				before = k.Port
-			}
-		}
-		n, err := b.takePort(string(s.ID), p.Port, before)
+		n, err := b.takePort(string(s.ID), p.Port, numberOf(kept, p.Name))
 		if err != nil {
 			var taken *ports.HeldError
 			if errors.As(err, &taken) && taken.Holder.PID > 0 && b.Orphan != nil {
@@ -272,12 +264,13 @@ func (b *Services) takePorts(s spec.Located, kept []events.Port) (map[string]int
 	return numbers, nil
 }
 
-func numbersOf(list []events.Port) []int {
-	var numbers []int
-	for _, p := range list {
-		numbers = append(numbers, p.Port)
+// numberOf is the number of the port of a name; 0 if there is none.
+func numberOf(list []events.Port, name string) int {
+	i := slices.IndexFunc(list, func(p events.Port) bool { return p.Name == name })
+	if i < 0 {
+		return 0
 	}
-	return numbers
+	return list[i].Port
 }
 
 // source says where a port's number comes from.

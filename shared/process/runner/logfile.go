@@ -171,6 +171,16 @@ func (l *logfile) splice(fifo, limit int) (int, error) {
 // copy is take for files that splice cannot write to, and for those that nothing
 // can write to now: then the bytes are lost to the file.
 func (l *logfile) copy(fifo int, buf []byte) (int, error) {
+	n, err := readFIFO(fifo, buf)
+	if err != nil || l.path == "" {
+		return n, err
+	}
+	l.put(buf[:n])
+	return n, nil
+}
+
+// readFIFO takes what a FIFO has; errEmpty and io.EOF say that it has nothing.
+func readFIFO(fifo int, buf []byte) (int, error) {
 	n, err := unix.Read(fifo, buf)
 	for err == unix.EINTR {
 		n, err = unix.Read(fifo, buf)
@@ -182,10 +192,7 @@ func (l *logfile) copy(fifo int, buf []byte) (int, error) {
 		return 0, err
 	case n == 0:
 		return 0, io.EOF
-	case l.path == "":
-		return n, nil
 	}
-	l.put(buf[:n])
 	return n, nil
 }
 

@@ -4,10 +4,7 @@ package runner
 
 import (
 	"bytes"
-	"io"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // marker puts the name of a hook before its lines. They go through memory: a
@@ -60,17 +57,9 @@ func (s *stream) endMark() {
 
 // moveMarked is move for a hook.
 func (s *stream) moveMarked(buf []byte, now time.Time) (int, error) {
-	n, err := unix.Read(s.fd, buf)
-	for err == unix.EINTR {
-		n, err = unix.Read(s.fd, buf)
-	}
-	switch {
-	case err == unix.EAGAIN:
-		return 0, errEmpty
-	case err != nil:
+	n, err := readFIFO(s.fd, buf)
+	if err != nil {
 		return 0, err
-	case n == 0:
-		return 0, io.EOF
 	}
 	if out := s.mark.lines(buf[:n]); len(out) > 0 {
 		s.log.add(out, now)
