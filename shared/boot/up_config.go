@@ -285,7 +285,7 @@ func (n *Node) resolveAddresses() error {
 		if err != nil {
 			return portError(a.setting, *a.address, err)
 		}
-		l.Close()
+		defer l.Close() // only now, so that the next one is another
 	}
 	return nil
 }
