@@ -28,10 +28,31 @@ type table struct {
 	routes map[string]*route // by JSON
 }
 
-// route is one route with modules of its own, which live as long as it is used.
+// route is one route with its modules, which live as long as it is used.
 type route struct {
 	caddyhttp.Route
-	release context.CancelFunc
+	scope *scope
+}
+
+// scope is a context of modules. A route that forwards has one of its own, which
+// ends its health checks with it; making one takes Caddy a millisecond, so the
+// pages that come at the same time share one.
+type scope struct {
+	caddy.Context
+	cancel context.CancelFunc
+	routes int
+}
+
+func (t *table) scope(o *observer) *scope {
+	ctx, cancel := caddy.NewContext(t.ctx.WithValue(observing, o))
+	return &scope{Context: ctx, cancel: cancel}
+}
+
+// release ends the scope with its last route: one without routes is of no use.
+func (s *scope) release() {
+	if s.routes--; s.routes <= 0 {
+		s.cancel()
+	}
 }
 
 var (
@@ -54,7 +75,7 @@ func (t *table) Provision(ctx caddy.Context) error {
 // Cleanup implements [caddy.CleanerUpper].
 func (t *table) Cleanup() error {
 	for _, r := range t.routes {
-		r.release()
+		r.scope.release()
 	}
 	t.routes = nil
 	return nil
@@ -93,6 +114,7 @@ func find(ctx caddy.Context) (*table, error) {
 func (t *table) apply(routes []site.Route, o *observer) map[events.Entity]string {
 	refused := map[events.Entity]string{}
 	used := map[string]*route{}
+	var pages *scope
 	for _, one := range routes {
 		if rejected(refused, one) {
 			continue
@@ -100,8 +122,15 @@ func (t *table) apply(routes []site.Route, o *observer) map[events.Entity]string
 		key := string(one.JSON)
 		r, ok := t.routes[key]
 		if !ok {
+			in := pages
+			if !one.Notice || in == nil || in.routes == 0 {
+				in = t.scope(o)
+			}
+			if one.Notice {
+				pages = in
+			}
 			var err error
-			if r, err = t.provision(one.JSON, o); err != nil {
+			if r, err = in.provision(one.JSON); err != nil {
 				for _, id := range one.Services {
 					refused[id] = err.Error()
 				}
@@ -124,7 +153,7 @@ func (t *table) apply(routes []site.Route, o *observer) map[events.Entity]string
 	t.handler.Store(&h)
 	for key, r := range t.routes {
 		if used[key] == nil {
-			r.release()
+			r.scope.release()
 			delete(t.routes, key)
 		}
 	}
@@ -144,15 +173,16 @@ var unanswered = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) 
 	return caddyhttp.Error(http.StatusNotFound, errors.New("no route"))
 })
 
-func (t *table) provision(b []byte, o *observer) (*route, error) {
-	ctx, release := caddy.NewContext(t.ctx.WithValue(observing, o))
-	r := &route{release: release}
+// provision makes a route. One that Caddy rejects takes a scope of its own along.
+func (s *scope) provision(b []byte) (*route, error) {
+	r := &route{scope: s}
+	s.routes++
 	err := json.Unmarshal(b, &r.Route)
 	if err == nil {
-		err = r.Provision(ctx, nil)
+		err = r.Provision(s.Context, nil)
 	}
 	if err != nil {
-		release()
+		s.release()
 		return nil, err
 	}
 	return r, nil

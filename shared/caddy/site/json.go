@@ -80,7 +80,6 @@ type (
 		Host   []string            `json:"host,omitempty"`
 		Path   []string            `json:"path,omitempty"`
 		Method []string            `json:"method,omitempty"`
-		Header http.Header         `json:"header,omitempty"`
 		Vars   map[string][]string `json:"vars,omitempty"`
 	}
 	subroute struct {
@@ -95,6 +94,10 @@ type (
 		Handler string        `json:"handler"`
 		Service events.Entity `json:"service"`
 	}
+	noticePage struct {
+		Handler string `json:"handler"`
+		Page
+	}
 	staticError struct {
 		Handler    string `json:"handler"`
 		Error      string `json:"error"`
@@ -102,7 +105,7 @@ type (
 	}
 	staticResponse struct {
 		Handler    string      `json:"handler"`
-		StatusCode int         `json:"status_code,omitempty"` // in an error route, the error's if 0
+		StatusCode int         `json:"status_code"`
 		Headers    http.Header `json:"headers"`
 		Body       string      `json:"body"`
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"core.internal/shared/events"
@@ -32,6 +31,7 @@ const HealthPath = own + "health"
 const (
 	HandlerTable   = "core_table"   // has the routes of all sites
 	HandlerCounted = "core_counted" // counts the requests to one service
+	HandlerNotice  = "core_notice"  // answers with a Page
 )
 
 // Render writes the edge's configuration for Caddy, as it is while there are no
@@ -73,6 +73,7 @@ func Render(o Options) ([]byte, error) {
 type Route struct {
 	Service  events.Entity   // the service, or the spec of its replicas; empty for the last one, which answers for none
 	Services []events.Entity // those behind it
+	Notice   bool            // answered by the edge itself
 	JSON     []byte
 }
 
@@ -84,7 +85,7 @@ func Routes(o Options, sites []Site) ([]Route, error) {
 	var list []Route
 	add := func(e entry, r route) error {
 		b, err := encode(r)
-		list = append(list, Route{e.site.Service, e.services, b})
+		list = append(list, Route{e.site.Service, e.services, e.site.State != state.RouteOpen, b})
 		return err
 	}
 	for _, e := range expand(sites) {
@@ -180,25 +181,7 @@ func proxy(upstreams []string, health *healthCheck, dial, streams string) revers
 	return p
 }
 
-// notice is a route that answers with a page: as HTML to who asks for it, as
-// text to everybody else.
-func notice(m []match, p page) route {
-	h := http.Header{
-		"Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}, "Vary": {"Accept"},
-	}
-	if p.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
-	}
-	html, text := h.Clone(), h
-	html.Set("Content-Type", "text/html; charset=utf-8")
-	html.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	text.Set("Content-Type", "text/plain; charset=utf-8")
-	return route{Match: m, Terminal: true, Handle: []any{subroute{Handler: "subroute", Routes: []route{
-		{
-			Match:    []match{{Header: http.Header{"Accept": {"*text/html*"}}}},
-			Handle:   []any{staticResponse{Handler: "static_response", StatusCode: p.Status, Headers: html, Body: Literal(p.HTML())}},
-			Terminal: true,
-		},
-		{Handle: []any{staticResponse{Handler: "static_response", StatusCode: p.Status, Headers: text, Body: Literal(p.Text())}}},
-	}}}}
+// notice is a route that answers with a page.
+func notice(m []match, p Page) route {
+	return route{Match: m, Terminal: true, Handle: []any{noticePage{HandlerNotice, p}}}
 }

@@ -1,0 +1,68 @@
+package caddy
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"core.internal/shared/caddy/site"
+)
+
+func init() { caddy.RegisterModule(&notice{}) }
+
+// notice answers with a page: as HTML to who asks for it, as text to everybody
+// else.
+type notice struct{ site.Page }
+
+var _ caddyhttp.MiddlewareHandler = (*notice)(nil)
+
+// CaddyModule implements [caddy.Module].
+func (*notice) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers." + site.HandlerNotice, New: func() caddy.Module { return new(notice) }}
+}
+
+// ServeHTTP implements [caddyhttp.MiddlewareHandler].
+func (n *notice) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Vary", "Accept")
+	if n.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(n.RetryAfter))
+	}
+	body := n.Text()
+	if wantsHTML(r) {
+		body = n.HTML()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	} else {
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(n.status(r))
+	if _, err := io.WriteString(w, body); err != nil {
+		return fmt.Errorf("answer %s with a page: %w", r.Host, err)
+	}
+	return nil
+}
+
+// status is the page's own, or that of the error that led here.
+func (n *notice) status(r *http.Request) int {
+	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	return cmp.Or(n.Status, failure(err))
+}
+
+func wantsHTML(r *http.Request) bool {
+	for _, accepted := range r.Header["Accept"] {
+		if strings.Contains(accepted, "text/html") {
+			return true
+		}
+	}
+	return false
+}
