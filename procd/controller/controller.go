@@ -67,6 +67,7 @@ func (c *controller) run(ctx context.Context) error {
 	specs, broken := registry.Load(c.Config, c.workspace)
 	c.view = bus.NewView(c.Bus, c.Config.Name)
 	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Log)
+	c.view.Lost(c.registry.Lost)
 	c.beats = process.NewBeats(c.Bus, c.Config.Name)
 	processes := process.New(c.Daemon, c.busURL(), c.workspace)
 
@@ -225,21 +226,12 @@ func (c *controller) serve(ctx context.Context, g *errgroup.Group, l loaded, pri
 	g.Go(func() error { return c.follow(ctx, l.digest) })
 	g.Go(func() error { return c.snapshots(ctx) })
 	g.Go(func() error { return c.usage.Run(ctx, c.publishUsage) })
-	g.Go(func() error { return c.lost(ctx, prior.Seq) })
 	g.Go(func() error {
 		return c.Bus.KeepAside(ctx, bus.KeepAside{Node: c.Config.Name, Facts: c.Facts, After: prior.Dead.Kept})
 	})
 	return c.Bus.ServeCommands(ctx, c.Config.Name, events.Procd, func(_ context.Context, m bus.Command) error {
 		return c.command(ctx, m) // what it asks for takes longer than its delivery
 	})
-}
-
-// lost tells the registry when the bus lost its memory.
-func (c *controller) lost(ctx context.Context, after uint64) error {
-	return c.Bus.Follow(ctx, bus.Follow{
-		Stream: events.StreamEvents, Filter: events.EntityFacts(c.Config.Name, events.Procd, events.DeadEntity),
-		After: after, Reset: c.registry.Lost,
-	}, func(events.Record) error { return nil })
 }
 
 func (c *controller) busURL() string {

@@ -273,7 +273,7 @@ func TestFailures(t *testing.T) {
 // One service's damaged credential is that service's affair, until it is gone.
 func TestDamagedCredential(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]string{"alpha": "", "beta": ""})
+	r := newRig(t, map[string]string{"alpha": "", "beta": `,"dependencies":["core.bus"]`})
 	layout := config.Layout{Dir: filepath.Join(r.root, string(testbus.Node))}
 	seed := layout.Seed("beta")
 	if err := errors.Join(os.MkdirAll(layout.Keys(), 0o700), os.WriteFile(seed, []byte("none\n"), 0o600)); err != nil {

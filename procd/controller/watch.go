@@ -24,7 +24,7 @@ func (c *controller) watch(ctx context.Context) error {
 	changed := c.view.Watch(ctx)
 	for {
 		if c.view.Live() {
-			c.conditions(c.view.State())
+			c.view.Look(c.conditions)
 		} else {
 			c.condition("core.bus", c.Bus.NC.IsConnected())
 		}
@@ -87,10 +87,12 @@ func (c *controller) snapshots(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		s := c.view.State()
-		if !c.view.Live() || s.Seq == saved || !due && s.Seq >= saved && s.Seq < saved+snapshotFacts {
+		var seq uint64
+		c.view.Look(func(s state.State) { seq = s.Seq })
+		if !c.view.Live() || seq == saved || !due && seq >= saved && seq < saved+snapshotFacts {
 			continue
 		}
+		s := c.view.State()
 		if err := c.Bus.SaveSnapshot(ctx, s); err != nil {
 			c.Log.Debug("no snapshot", "error", err)
 			continue

@@ -60,10 +60,13 @@ func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 	}
 }
 
-// Build is [supervisor.Services.Build] of a service that has its credential.
+// Build is [supervisor.Services.Build] of a service that has its credential, if it
+// uses one.
 func (p *Processes) Build(ctx context.Context, s spec.Located, i supervisor.Instance) (supervisor.Built, error) {
-	if err := p.mint(s.ID); err != nil {
-		return supervisor.Built{}, err
+	if s.UsesBus() {
+		if err := p.mint(s.ID); err != nil {
+			return supervisor.Built{}, err
+		}
 	}
 	return p.Services.Build(ctx, s, i)
 }
@@ -82,6 +85,9 @@ func (p *Processes) Mint(specs []spec.Located, log *slog.Logger) {
 	var g errgroup.Group
 	g.SetLimit(8)
 	for _, s := range specs {
+		if !s.UsesBus() {
+			continue
+		}
 		g.Go(func() error {
 			if err := p.mint(s.ID); err != nil {
 				log.Error("a credential cannot be used", "service", s.ID, "error", err)

@@ -12,6 +12,10 @@ import (
 // samplePause is the time between two samples.
 const samplePause = 5 * time.Second
 
+// firstSample is when the first one is taken: services that start need the
+// processor more.
+const firstSample = time.Second
+
 // Usage samples what the processes of services use: every few seconds, however
 // many ask.
 type Usage struct {
@@ -62,12 +66,13 @@ func (u *Usage) sample() events.Usage {
 
 // Run takes samples and hands each to publish, until ctx ends.
 func (u *Usage) Run(ctx context.Context, publish func(events.Usage)) error {
-	tick := time.NewTicker(samplePause)
+	tick := time.NewTicker(firstSample)
 	defer tick.Stop()
 	for {
-		publish(u.sample())
 		select {
 		case <-tick.C:
+			publish(u.sample())
+			tick.Reset(samplePause)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -16,6 +16,7 @@ import (
 const (
 	settle = 100 * time.Millisecond
 	look   = 2 * time.Second
+	first  = 500 * time.Millisecond // after which they are looked at although nothing was told
 )
 
 // Watch calls changed after the specs that dirs find say something else than
@@ -35,7 +36,7 @@ func Watch(ctx context.Context, dirs spec.Dirs, digest string, log *slog.Logger,
 		defer w.Close()
 		happened, failed = w.Events, w.Errors
 	}
-	wait := time.NewTimer(0) // what changed since they were read
+	wait := time.NewTimer(first) // what changed since they were read; services start meanwhile
 	defer wait.Stop()
 	for {
 		select {

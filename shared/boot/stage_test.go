@@ -222,8 +222,8 @@ func TestUnsettled(t *testing.T) {
 			},
 			Routes: map[events.Entity]state.Route{"alpha": {State: tt.route}},
 		}
-		if got := n.unsettled(all); (len(got) == 0) != tt.settled {
-			t.Errorf("%s: unsettled %v", tt.name, got)
+		if got := n.settled(all); got != tt.settled {
+			t.Errorf("%s: settled %t", tt.name, got)
 		}
 	}
 }

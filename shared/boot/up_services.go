@@ -19,7 +19,7 @@ import (
 // exposes it, reachable. A service that is not required may fail: the node is
 // up without it, and says so.
 func (n *Node) upServices(ctx context.Context) error {
-	s, err := n.view.Wait(ctx, func(s state.State) bool { return len(n.unsettled(s)) == 0 })
+	s, err := n.view.Wait(ctx, n.settled)
 	if err != nil {
 		s = n.view.State()
 	}
@@ -47,16 +47,14 @@ func (n *Node) upServices(ctx context.Context) error {
 	return err
 }
 
-// unsettled lists the services of which it is not yet known how they start.
-func (n *Node) unsettled(s state.State) []events.Entity {
-	var list []events.Entity
-	for _, id := range sortedIDs(s.Services) {
-		service := s.Services[id]
+// settled reports whether it is known of each service how it starts.
+func (n *Node) settled(s state.State) bool {
+	for _, service := range s.Services {
 		if !n.settledWell(s, service) && service.State != state.ServiceFailed && !n.heldBack(s, service) {
-			list = append(list, id)
+			return false
 		}
 	}
-	return list
+	return true
 }
 
 // heldBack reports whether a service waits for one that failed.

@@ -17,6 +17,7 @@ import (
 type View struct {
 	c    *Conn
 	node events.Node
+	lost func() // called when the log lost its memory; may be nil
 
 	mu       sync.Mutex
 	state    state.State            // guarded by mu
@@ -29,6 +30,10 @@ type View struct {
 func NewView(c *Conn, node events.Node) *View {
 	return &View{c: c, node: node, state: state.New(node), watchers: map[chan struct{}]bool{}}
 }
+
+// Lost has fn called whenever the log turns out to have lost what was folded. It
+// is set before Run.
+func (v *View) Lost(fn func()) { v.lost = fn }
 
 // settle is how long a view goes on showing what it knew of a log that was lost:
 // until then those whose state it was have repeated it.
@@ -90,6 +95,9 @@ func (f *fold) caughtUp() {
 }
 
 func (f *fold) reset() {
+	if f.v.lost != nil {
+		f.v.lost()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stop()
@@ -130,6 +138,16 @@ func (f *fold) take() state.State {
 	return f.v.state
 }
 
+// look shows the state that is folded, if it is the one to be shown.
+func (f *fold) look(fn func(state.State)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live {
+		fn(f.builder.Peek())
+	}
+	return f.live
+}
+
 // State returns the state as it was last known. While a view catches up with the
 // log, and for half a second after the log was lost, it stays what it was before;
 // see [View.Live].
@@ -141,6 +159,18 @@ func (v *View) State() state.State {
 		return s
 	}
 	return newer.take()
+}
+
+// Look shows fn the state as it was last known. It is for who looks at every
+// change: [View.State] makes a copy of all services after each. fn must be brief,
+// and keep nothing of what it sees.
+func (v *View) Look(fn func(state.State)) {
+	v.mu.Lock()
+	s, newer := v.state, v.newer
+	v.mu.Unlock()
+	if newer == nil || !newer.look(fn) {
+		fn(s)
+	}
 }
 
 // Live reports whether the state has caught up with the log.

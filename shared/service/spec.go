@@ -9,7 +9,7 @@ import (
 
 // BusStage is the stage that a service depends on which cannot do without the
 // bus.
-const BusStage = "core.bus"
+const BusStage = spec.BusStage
 
 // ParseSpec reads a service's own spec, its service.json, and checks that it is
 // the spec of id and depends on what the service needs: stages and services.

@@ -40,6 +40,16 @@ func (s Service) DependsOn() []string {
 	return ids
 }
 
+// BusStage is the stage of the bus, on which a service depends that talks to it.
+const BusStage = "core.bus"
+
+// UsesBus reports whether the service talks to the bus: it depends on [BusStage],
+// or one of its checks is of type bus. Who does not is told no address and has no
+// credential.
+func (s Service) UsesBus() bool {
+	return s.Needs(BusStage) || slices.ContainsFunc(s.Health.probes(), func(p probe) bool { return p.Type == HealthBus })
+}
+
 // Needs reports whether the service depends on id.
 func (s Service) Needs(id string) bool { return slices.Contains(s.DependsOn(), id) }
 

@@ -32,7 +32,7 @@ type Service struct {
 	Health Health `json:"health,omitzero"`
 	// How the edge exposes it over HTTP.
 	Caddy Caddy `json:"caddy,omitzero"`
-	// Services that must be ready first, or stages: "core.bus", "core.edge", "core.controller", "core.pipelines". A text, or an object that says what must be true of the other.
+	// Services that must be ready first, or stages: "core.bus", "core.edge", "core.controller", "core.pipelines". A text, or an object that says what must be true of the other. A service that depends on core.bus has a credential of its own for the bus, and CORE_BUS_URL and CORE_BUS_SEED_FILE in its environment.
 	Dependencies []Dependency `json:"dependencies,omitempty" spec:"unique"`
 	// Profiles that enable the service by default.
 	Profiles []string `json:"profiles,omitempty" spec:"shape=token;unique"`

@@ -21,13 +21,14 @@ import (
 func (b *Services) environ(s spec.Located, instance string, as *account) ([]string, error) {
 	id := string(s.ID)
 	env := map[string]string{
-		"CORE_BUS_URL":       b.BusURL,
-		"CORE_BUS_SEED_FILE": b.Layout.Seed(events.Source(id)),
-		"CORE_NODE":          string(b.Node),
-		"CORE_SERVICE":       id,
-		"CORE_DATA_DIR":      b.Layout.Data(id),
-		"CORE_CONFIG_DIR":    b.Layout.Conf(id),
-		"CORE_LOG_DIR":       b.Layout.Logs(),
+		"CORE_NODE":       string(b.Node),
+		"CORE_SERVICE":    id,
+		"CORE_DATA_DIR":   b.Layout.Data(id),
+		"CORE_CONFIG_DIR": b.Layout.Conf(id),
+		"CORE_LOG_DIR":    b.Layout.Logs(),
+	}
+	if s.UsesBus() {
+		env["CORE_BUS_URL"], env["CORE_BUS_SEED_FILE"] = b.BusURL, b.Layout.Seed(events.Source(id))
 	}
 	for _, name := range passed {
 		if v := variable(b.Environ, name); v != "" {

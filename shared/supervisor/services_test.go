@@ -54,6 +54,28 @@ func located(t *testing.T, text string, files map[string]string) spec.Located {
 	return s
 }
 
+// Who does not use the bus is told nothing of it.
+func TestBusInEnvironment(t *testing.T) {
+	b := builder(t)
+	for members, told := range map[string]bool{
+		``:                              false,
+		`,"dependencies":["core.edge"]`: false,
+		`,"dependencies":["core.bus"]`:  true,
+		`,"health":{"type":"bus"}`:      true,
+		`,"health":{"type":"none","readiness":{"type":"bus"}}`: true,
+	} {
+		built, err := b.Build(t.Context(), located(t, `{"id":"alpha","process":{"command":"true"}`+members+`}`, nil), supervisor.Instance{Name: "i1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"CORE_BUS_URL=" + b.BusURL, "CORE_BUS_SEED_FILE=" + b.Layout.Seed("alpha")} {
+			if got := slices.Contains(built.Command.Env, want); got != told {
+				t.Errorf("%s: %s is there: %t", members, want, got)
+			}
+		}
+	}
+}
+
 func TestBuild(t *testing.T) {
 	b := builder(t)
 	s := located(t, `{
@@ -70,7 +92,8 @@ func TestBuild(t *testing.T) {
 		"ports": {"primary": {"port": 0}, "additional": [{"name": "metrics", "port": 0, "protocol": "http"}]},
 		"logging": {"retention": "7d"},
 		"health": {"type": "exec", "command": ["true"], "interval": "1s"},
-		"caddy": {"expose": true}
+		"caddy": {"expose": true},
+		"dependencies": ["core.bus"]
 	}`, map[string]string{"alpha.conf.tmpl": "node {node.name}\nport {ports.primary} {{}\n"})
 
 	built, err := b.Build(t.Context(), s, supervisor.Instance{Name: "i1"})
