@@ -166,7 +166,7 @@ func number(s string) int {
 
 // below names a member of the object at path; a name that is not plain is quoted.
 func below(path, name string) string {
-	if !plain().MatchString(name) {
+	if !plain(name) {
 		return fmt.Sprintf("%s[%q]", path, shorten(name))
 	}
 	if path == "" {
@@ -175,7 +175,13 @@ func below(path, name string) string {
 	return path + "." + name
 }
 
-var plain = lazy(`^[A-Za-z0-9_$-]{1,128}$`)
+// plain reports whether a name consists of 1 to 128 letters, digits, '_', '$' and
+// '-'. It is asked for each member of each spec, too often for a pattern.
+func plain(name string) bool {
+	return name != "" && len(name) <= 128 && !strings.ContainsFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '$' || r == '-')
+	})
+}
 
 func element(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 

@@ -128,15 +128,45 @@ func setDefault(v reflect.Value, text string) {
 
 // clone copies all that the service refers to.
 func (s Service) clone() Service {
-	var c Service
-	b, err := json.Marshal(s)
-	if err == nil {
-		err = json.Unmarshal(b, &c)
+	detach(reflect.ValueOf(&s).Elem())
+	return s
+}
+
+// detach replaces what v refers to by copies. The fields of these types are all
+// exported, or refer to nothing.
+func detach(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanSet() {
+				detach(f)
+			}
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			c := reflect.New(v.Type().Elem())
+			c.Elem().Set(v.Elem())
+			detach(c.Elem())
+			v.Set(c)
+		}
+	case reflect.Slice:
+		if !v.IsNil() {
+			c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+			reflect.Copy(c, v)
+			for i := range c.Len() {
+				detach(c.Index(i))
+			}
+			v.Set(c)
+		}
+	case reflect.Map:
+		if !v.IsNil() {
+			c := reflect.MakeMapWithSize(v.Type(), v.Len())
+			for key, value := range v.Seq2() {
+				c.SetMapIndex(key, value)
+			}
+			v.Set(c)
+		}
 	}
-	if err != nil { // every value of these types has a JSON form
-		panic("copy a spec: " + err.Error())
-	}
-	return c
 }
 
 // digest identifies what a spec says.
