@@ -22,13 +22,14 @@ func (c *Conn) Heartbeat(ctx context.Context, node events.Node, s events.Source,
 	subject := string(events.KVSubject(events.BucketPresence, events.PresenceKey(node, s)))
 	beat := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	beat.Header.Set(jetstream.MsgTTLHeader, PresenceTTL.String())
-	ticker := time.NewTicker(PresenceTTL / 3)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		changed := c.changes()
 		c.beat(beat)
+		timer.Reset(pause(time.Now(), beatPause))
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-changed: // at once to a bus that is back
 		case <-ctx.Done():
 			gone := &nats.Msg{Subject: subject, Header: nats.Header{}}
@@ -38,6 +39,16 @@ func (c *Conn) Heartbeat(ctx context.Context, node events.Node, s events.Source,
 			return ctx.Err()
 		}
 	}
+}
+
+// beatPause is the time between two heartbeats.
+const beatPause = PresenceTTL / 3
+
+// pause is the time until the next multiple of an interval. All sources of a
+// machine beat at the same moments: a server that is woken seven times a second
+// takes several times the processor of one that is woken once for all seven.
+func pause(now time.Time, interval time.Duration) time.Duration {
+	return now.Truncate(interval).Add(interval).Sub(now)
 }
 
 // beat sends without waiting; one that is lost is followed by others.
