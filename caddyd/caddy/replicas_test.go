@@ -157,8 +157,6 @@ func TestReplicaKilledUnderLoad(t *testing.T) {
 		t.Errorf("none: %d %s", status, body)
 	}
 	for _, r := range replicas {
-		if got := n.stored(r.id).State; got != state.RouteClosed {
-			t.Errorf("%s is stored as %s", r.id, got)
-		}
+		waitFor(t, func() bool { return n.stored(r.id).State == state.RouteClosed })
 	}
 }

@@ -75,20 +75,28 @@ func (s *store) signal() {
 	}
 }
 
+// together is how long the store waits for what else changes: services that start
+// change one route after the other.
+const together = 250 * time.Millisecond
+
 // run writes what changed until ctx ends.
 func (s *store) run(ctx context.Context) error {
-	var again <-chan time.Time
+	var due <-chan time.Time
 	for {
 		select {
 		case <-s.wake:
-		case <-again:
+			if due == nil {
+				due = time.After(together)
+			}
+			continue
+		case <-due:
+			due = nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		again = nil
 		if err := s.write(ctx); err != nil && ctx.Err() == nil {
 			s.d.Log.Debug("the routes are stored later", "error", err)
-			again = time.After(retry)
+			due = time.After(retry)
 		}
 	}
 }

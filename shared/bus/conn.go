@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/singleflight"
 
 	"core.internal/shared/events"
 )
@@ -66,6 +67,9 @@ type Conn struct {
 	changed    chan struct{}                // closed when the connection is lost or back; guarded by mu
 	publishers map[events.Source]*Publisher // that run on this connection; guarded by mu
 	lines      map[events.Subject]int       // lines that could not travel, by subject; guarded by mu
+	streams    map[string]known             // guarded by mu
+
+	asking singleflight.Group // for streams, by name
 }
 
 // Connect returns once the bus has accepted the connection, trying until ctx
@@ -79,7 +83,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	}
 	c := &Conn{
 		name: o.Name, log: o.Log, changed: make(chan struct{}),
-		publishers: map[events.Source]*Publisher{}, lines: map[events.Subject]int{},
+		publishers: map[events.Source]*Publisher{}, lines: map[events.Subject]int{}, streams: map[string]known{},
 	}
 	d := &dialer{}
 	options, err := c.options(o, d)

@@ -103,19 +103,23 @@ func (t *tail) reset(created time.Time) {
 
 // run follows until the connection changes.
 func (t *tail) run(ctx context.Context, c *Conn) error {
-	stream, err := c.JS.Stream(ctx, t.Stream)
+	look := c.recent // which is enough for who knows nothing of the stream yet
+	if t.known() {
+		look = c.fresh
+	}
+	info, err := look(ctx, t.Stream)
 	if err != nil {
 		return err
 	}
-	info := stream.CachedInfo()
 	lost := !t.created.IsZero() && !t.created.Equal(info.Created) || info.State.LastSeq < t.after
 	if lost {
 		t.reset(info.Created)
 	}
 	t.created = info.Created
 
-	consumer, err := stream.CreateConsumer(ctx, t.consumer())
+	consumer, err := c.JS.CreateConsumer(ctx, t.Stream, t.consumer())
 	if err != nil {
+		c.forget(t.Stream)
 		return err
 	}
 	// Overlapping by one record shows whether the stream is what it was; a

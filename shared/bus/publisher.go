@@ -187,11 +187,14 @@ func (p *Publisher) run(ctx context.Context, c *Conn) error {
 
 // check repeats what the node's state rests on to a stream that lost it.
 func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
-	stream, err := c.JS.Stream(ctx, events.StreamEvents)
-	if err != nil {
-		return fmt.Errorf("look at stream %s: %w", events.StreamEvents, err)
+	look := c.fresh
+	if p.life.IsZero() {
+		look = c.recent
 	}
-	info := stream.CachedInfo()
+	info, err := look(ctx, events.StreamEvents)
+	if err != nil {
+		return err
+	}
 	if !p.life.Equal(info.Created) || info.State.LastSeq < p.seen {
 		clear(p.last)
 		p.life, p.whole, p.fresh, p.seen = info.Created, false, false, 0
@@ -263,11 +266,11 @@ func (p *Publisher) remember(ctx context.Context, c *Conn, last uint64) error {
 
 // same fails where the stream is another one than the one checked.
 func (p *Publisher) same(ctx context.Context, c *Conn) error {
-	stream, err := c.JS.Stream(ctx, events.StreamEvents)
+	info, err := c.fresh(ctx, events.StreamEvents)
 	if err != nil {
 		return err
 	}
-	if !p.life.Equal(stream.CachedInfo().Created) {
+	if !p.life.Equal(info.Created) {
 		return errors.New("the stream was replaced")
 	}
 	return nil

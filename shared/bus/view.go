@@ -284,11 +284,23 @@ func (c *Conn) SaveSnapshot(ctx context.Context, s state.State) error {
 	return nil
 }
 
+// shortLog is how many facts are folded sooner than a snapshot is found.
+const shortLog = 256
+
+var errShort = errors.New("the log is short")
+
 // loadSnapshot returns the node's snapshot if it is one of the log as it is now.
 func (c *Conn) loadSnapshot(ctx context.Context, node events.Node) (state.State, bool) {
 	var s state.State
 	var entry jetstream.KeyValueEntry
 	err := c.session(ctx, func(ctx context.Context) error {
+		info, err := c.recent(ctx, events.StreamEvents)
+		if err != nil {
+			return err
+		}
+		if info.State.Msgs < shortLog && info.State.FirstSeq <= 1 {
+			return errShort
+		}
 		kv, err := c.JS.KeyValue(ctx, events.BucketSnapshots)
 		if err != nil {
 			return err
@@ -296,21 +308,19 @@ func (c *Conn) loadSnapshot(ctx context.Context, node events.Node) (state.State,
 		if entry, err = kv.Get(ctx, events.SnapshotKey(node)); err != nil {
 			return err
 		}
-		stream, err := c.JS.Stream(ctx, events.StreamEvents)
-		if err != nil {
+		if info, err = c.fresh(ctx, events.StreamEvents); err != nil {
 			return err
 		}
 		if s, err = state.DecodeSnapshot(entry.Value()); err != nil {
 			return err
 		}
-		info := stream.CachedInfo()
 		if s.Node != node || entry.Created().Before(info.Created) || s.Seq > info.State.LastSeq {
 			return errors.New("it is of another log")
 		}
 		return nil
 	})
 	if err != nil {
-		if !errors.Is(err, jetstream.ErrKeyNotFound) && ctx.Err() == nil {
+		if !errors.Is(err, jetstream.ErrKeyNotFound) && !errors.Is(err, errShort) && ctx.Err() == nil {
 			c.log.Info("folding from the log's beginning: no usable snapshot", "cause", err)
 		}
 		return state.State{}, false

@@ -148,10 +148,10 @@ func TestSnapshot(t *testing.T) {
 	c := b.connect(events.Procd)
 	p := b.publisher(c, events.Procd)
 	v := view(t, c)
-	for i := range 20 {
+	for i := range 300 { // of fewer there is no need for one
 		p.State("alpha", events.ServiceStopped{Reason: fmt.Sprint(i)}, "")
 	}
-	s := stopped(t, v, "alpha", "19")
+	s := stopped(t, v, "alpha", "299")
 	// A mark that only the snapshot has shows whether it was used.
 	s.Outcomes = append(s.Outcomes, state.Outcome{Command: "mark"})
 	if err := c.SaveSnapshot(testContext(t), s); err != nil {
@@ -162,7 +162,7 @@ func TestSnapshot(t *testing.T) {
 
 	fresh := view(t, b.connect(events.Operator))
 	got := stopped(t, fresh, "alpha", "new")
-	if _, ok := got.Outcome("mark"); !ok || got.Seq != 21 {
+	if _, ok := got.Outcome("mark"); !ok || got.Seq != 301 {
 		t.Errorf("the snapshot was not used: %+v", got)
 	}
 
@@ -174,7 +174,7 @@ func TestSnapshot(t *testing.T) {
 	unusable := func(why string) {
 		t.Helper()
 		v := view(t, b.connect(events.Operator))
-		if got := stopped(t, v, "alpha", "new"); got.Seq > 21 {
+		if got := stopped(t, v, "alpha", "new"); got.Seq > 301 {
 			t.Errorf("%s: the state is at %d", why, got.Seq)
 		} else if _, ok := got.Outcome("mark"); ok {
 			t.Errorf("%s: it was used", why)

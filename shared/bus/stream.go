@@ -1,0 +1,56 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// known is what the server said of a stream while the connection was what it is.
+type known struct {
+	info  *jetstream.StreamInfo
+	since <-chan struct{} // the connection's changes then
+}
+
+// recent returns what the server says of a stream, or what it said earlier on this
+// connection: of the stream's messages, then, there may be more. Whoever begins
+// with a stream asks for it; at the begin of a connection that is many at once.
+func (c *Conn) recent(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	since := c.changes()
+	c.mu.Lock()
+	k, ok := c.streams[name]
+	c.mu.Unlock()
+	if ok && k.since == since {
+		return k.info, nil
+	}
+	info, err, shared := c.asking.Do(name, func() (any, error) { return c.fresh(ctx, name) })
+	if err != nil && shared && ctx.Err() == nil {
+		return c.fresh(ctx, name) // it may have been the other's context that ended
+	}
+	if err != nil {
+		return nil, err
+	}
+	return info.(*jetstream.StreamInfo), nil
+}
+
+// fresh asks the server.
+func (c *Conn) fresh(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	since := c.changes()
+	stream, err := c.JS.Stream(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("look at stream %s: %w", name, err)
+	}
+	info := stream.CachedInfo()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams[name] = known{info, since}
+	return info, nil
+}
+
+// forget has the server asked again.
+func (c *Conn) forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.streams, name)
+}
