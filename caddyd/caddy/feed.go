@@ -75,12 +75,20 @@ func (f *feed) catchUp(ctx context.Context) (state.State, error) {
 func (f *feed) record(r events.Record) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	a, err := events.ParseFactSubject(string(r.Subject))
+	hidden := f.hidden(a.Entity)
 	f.builder.Apply(r)
 	// Sites depend on what procd says alone.
-	if a, err := events.ParseFactSubject(string(r.Subject)); err == nil && a.Source == events.Procd && f.live {
+	if err == nil && a.Source == events.Procd && f.live && !(hidden && f.hidden(a.Entity)) {
 		f.decide()
 	}
 	return nil
+}
+
+// hidden reports whether an entity is nothing that the edge exposes: what becomes
+// of it changes no site. It is called with mu held.
+func (f *feed) hidden(e events.Entity) bool {
+	return len(f.builder.Peek().Services[e].Registered.Routes) == 0
 }
 
 // forget begins anew with a log that lost its memory.
@@ -102,7 +110,7 @@ func (f *feed) caughtUp() {
 
 // decide adds a list. It is called with mu held.
 func (f *feed) decide() {
-	sites := site.Decide(f.builder.State())
+	sites := site.Decide(f.builder.Peek())
 	if f.hold != nil {
 		sites = site.Hold(f.before, sites, f.hold)
 	}
@@ -120,7 +128,7 @@ func (f *feed) take() (lists [][]site.Site, holding bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	lists, f.lists = f.lists, nil
-	return lists, f.hold != nil && f.live && f.builder.State().Ready[events.Procd].Ready
+	return lists, f.hold != nil && f.live && f.builder.Peek().Ready[events.Procd].Ready
 }
 
 // release ends a hold.
