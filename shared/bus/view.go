@@ -206,16 +206,21 @@ func (v *View) Watch(ctx context.Context) <-chan struct{} {
 }
 
 // Wait returns the first state, of a view that has caught up with the log, for
-// which ok holds.
+// which ok holds. What is said of fn in [View.Look] holds for ok.
 func (v *View) Wait(ctx context.Context, ok func(state.State) bool) (state.State, error) {
 	watch, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changed := v.Watch(watch)
 	for {
 		began := time.Now()
-		live, s := v.Live(), v.State()
-		if live && ok(s) {
-			return s, nil
+		if v.Live() {
+			holds := false
+			v.Look(func(s state.State) { holds = ok(s) })
+			if holds {
+				if s := v.State(); ok(s) { // it may be a later one
+					return s, nil
+				}
+			}
 		}
 		// Where looking takes long, as with a thousand services that come up, several
 		// changes are looked at together.
@@ -223,7 +228,7 @@ func (v *View) Wait(ctx context.Context, ok func(state.State) bool) (state.State
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return s, fmt.Errorf("wait for a state of node %s: %w", v.node, context.Cause(ctx))
+			return v.State(), fmt.Errorf("wait for a state of node %s: %w", v.node, context.Cause(ctx))
 		}
 		if pause > time.Millisecond {
 			_ = sleep(ctx, pause) // what ctx says is seen above
