@@ -112,9 +112,6 @@ func (c *call) specValidate() error {
 		}
 	}
 	for _, s := range specs {
-		if err := spec.Supported(s); err != nil {
-			c.note(err.Error())
-		}
 		if wrong[s.File] {
 			continue
 		}
@@ -134,7 +131,6 @@ type specJSON struct {
 	Enabled      bool              `json:"enabled"` // by the profiles of the settings
 	Profiles     []string          `json:"profiles"`
 	Dependencies []spec.Dependency `json:"dependencies"`
-	Unsupported  string            `json:"unsupported,omitempty"`
 }
 
 func (c *call) specList() error {
@@ -144,14 +140,10 @@ func (c *call) specList() error {
 	specs, loadErr := spec.Load(c.app.Specs(c.node))
 	all := []specJSON{}
 	for _, s := range specs {
-		row := specJSON{
+		all = append(all, specJSON{
 			ID: s.ID, Name: s.DisplayName, File: s.File, Digest: s.Digest, Enabled: s.InProfile(c.node.Profiles),
 			Profiles: append([]string{}, s.Profiles...), Dependencies: append([]spec.Dependency{}, s.Dependencies...),
-		}
-		if err := spec.Supported(s); err != nil {
-			row.Unsupported = err.Error()
-		}
-		all = append(all, row)
+		})
 	}
 	err := c.printSpecs(all)
 	if loadErr == nil {
@@ -165,7 +157,7 @@ func (c *call) printSpecs(all []specJSON) error {
 		return printJSON(c.out, all)
 	}
 	t := &render.Table{Columns: []render.Column{
-		{Title: "SERVICE"}, {Title: "NAME", Drop: 2}, {Title: "ENABLED"}, {Title: "PROFILES", Drop: 1}, {Title: "DEPENDS ON", Flex: true}, {Title: "FILE", Flex: true}, {Title: "UNSUPPORTED", Flex: true},
+		{Title: "SERVICE"}, {Title: "NAME", Drop: 2}, {Title: "ENABLED"}, {Title: "PROFILES", Drop: 1}, {Title: "DEPENDS ON", Flex: true}, {Title: "FILE", Flex: true},
 	}}
 	for _, s := range all {
 		enabled := render.Toned("no", ui.Idle)
@@ -177,7 +169,7 @@ func (c *call) printSpecs(all []specJSON) error {
 			depends = append(depends, d.String())
 		}
 		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(s.Name), enabled, render.Text(strings.Join(s.Profiles, ", ")),
-			render.Text(strings.Join(depends, ", ")), render.Text(s.File), render.Toned(s.Unsupported, ui.Bad))
+			render.Text(strings.Join(depends, ", ")), render.Text(s.File))
 	}
 	return c.out.Print(t.Lines(c.out)...)
 }

@@ -186,9 +186,7 @@ const longestName = 200
 
 // replace puts a file in place when all of it is written.
 func (p *preparer) replace(at place, mode fs.FileMode, fill func(io.Writer) error, what string) error {
-	fail := func(err error) error {
-		return &targetError{fmt.Errorf("write %s: %w: see who may write there, and what space is left", at.path, plain(err))}
-	}
+	fail := func(err error) error { return unwritable(at, err) }
 	if dir := filepath.Dir(at.rel); dir != "." {
 		if err := p.mkdirs(at, dir); err != nil {
 			return err

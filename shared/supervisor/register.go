@@ -66,13 +66,12 @@ func (s *Supervisor) register(l spec.Located, f found, replaced bool) {
 		s.units = append(s.units, u)
 	}
 	u.spec, u.deps, u.policy, u.unusable = l, l.Dependencies, s.opt.Policy(l), ""
-	err := s.opt.Usable(l)
 	u.schedule, u.next = nil, time.Time{}
-	if err == nil && l.Process.Type == spec.TypeCron {
-		u.schedule, err = l.Process.Timetable()
-	}
-	if err != nil {
-		u.unusable = err.Error()
+	if l.Process.Type == spec.TypeCron {
+		var err error
+		if u.schedule, err = l.Process.Timetable(); err != nil {
+			u.unusable = err.Error()
+		}
 	}
 	s.state(u, events.ServiceRegistered{
 		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,

@@ -47,6 +47,8 @@ type Services struct {
 	// bins is what Install returned for what is not locked, by the spec's digest;
 	// guarded by mu.
 	bins map[string]string
+	// switching: two services that unpack to one target do so one after the other.
+	switching sync.Mutex
 }
 
 // passed are the variables that services inherit.

@@ -264,14 +264,18 @@ func TestBuildErrorThatPasses(t *testing.T) {
 
 func TestUnusable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := begin(t, newScripted(), func(o *supervisor.Options) {
-			o.Usable = func(spec.Located) error { return errors.New("not supported yet: dep.source oci") }
-		})
-		register(t, n, "alpha:")
-		expect(t, n.told("alpha"), "registered", "desired", "exhausted: not supported yet: dep.source oci")
+		n := begin(t, newScripted(), nil)
+		const want = "exhausted: unknown time zone Mars/Olympus"
+		s := services(t, "alpha:")[0]
+		s.Process.Type, s.Process.Schedule, s.Process.Timezone = spec.TypeCron, "@hourly", "Mars/Olympus"
+		if err := n.Register(t.Context(), []spec.Located{s}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		expect(t, n.told("alpha"), "registered", "desired", want)
 		n.Restart("alpha", "c1")
 		synctest.Wait()
-		expect(t, n.told("alpha")[3:], "desired", "exhausted: not supported yet: dep.source oci")
+		expect(t, n.told("alpha")[3:], "desired", want)
 	})
 }
 
