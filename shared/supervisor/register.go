@@ -72,6 +72,10 @@ func (s *Supervisor) register(l spec.Located, f found, replaced bool) {
 		if u.schedule, err = l.Process.Timetable(); err != nil {
 			u.unusable = err.Error()
 		}
+		if scheduleOf(l) != scheduleOf(was) {
+			u.anchor = time.Time{}
+		}
+		u.count(u.anchor)
 	}
 	s.state(u, events.ServiceRegistered{
 		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,
@@ -154,8 +158,9 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 	if !u.gone {
 		s.reroute(u)
 	}
+	u.count(n.Due)
 	if u.replaces() {
-		u.next = u.schedule.Next(s.opt.Now())
+		u.due(u.schedule.Next(s.opt.Now()))
 	}
 }
 
@@ -165,6 +170,7 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 	if s.opt.Resume {
 		u.restarts, u.answered = prior.Restarts, prior.Answers
 		u.launched = prior.LastExit != nil || prior.Alive()
+		u.count(dueOf(prior, ended))
 	}
 	switch {
 	case prior.Alive():
@@ -199,6 +205,18 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 			u.answered = u.desired.Restart
 		}
 	}
+}
+
+// dueOf is a time for which a service's run was scheduled, as far as that is known.
+func dueOf(prior state.Service, ended process.Process) time.Time {
+	if prior.State == state.ServiceScheduled || ended == nil || ended.Instance() != prior.Instance {
+		return prior.Until
+	}
+	n, err := noteOf(ended)
+	if err != nil {
+		return time.Time{} // said where it is adopted; its intervals begin anew
+	}
+	return n.Due
 }
 
 // Orphans ends what an earlier supervisor left running though no spec of it is

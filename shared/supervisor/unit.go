@@ -26,6 +26,7 @@ type unit struct {
 	policy   process.Policy
 	schedule spec.Schedule // a cron job's; nil for everything else
 	next     time.Time     // its next run, once that was decided
+	anchor   time.Time     // a time at which it was to run, from which its intervals are counted
 	gone     bool          // its spec is: it is ended and forgotten
 
 	desired  events.ServiceDesired
@@ -81,6 +82,19 @@ func (u *unit) input(held bool, draining string) controller.Input {
 	return in
 }
 
+// due says when a cron job runs next; the zero time where that is to be decided.
+func (u *unit) due(at time.Time) {
+	if u.next = at; !at.IsZero() {
+		u.count(at)
+	}
+}
+
+// count says from when a cron job's intervals are counted; zero for the next time that
+// is decided.
+func (u *unit) count(from time.Time) {
+	u.anchor, u.schedule = from, spec.Anchored(u.schedule, from)
+}
+
 // replaces reports whether a run that is due ends the one that goes on.
 func (u *unit) replaces() bool {
 	return u.schedule != nil && u.spec.Process.Overlap == spec.OverlapReplace
@@ -103,7 +117,7 @@ func (s *Supervisor) start(u *unit, a controller.Action) {
 	if a.Request != u.answered || a.Anew {
 		u.history, u.answered = process.History{}, a.Request
 	}
-	u.next = a.Next
+	u.due(a.Next)
 	if u.launched {
 		u.restarts++
 	}
@@ -118,7 +132,7 @@ func (s *Supervisor) start(u *unit, a controller.Action) {
 	s.jobs = append(s.jobs, job{
 		u: u, ctx: ctx, spec: u.spec,
 		instance: Instance{Name: u.instance, Kept: u.kept},
-		note:     note{Restarts: u.restarts, Request: u.answered},
+		note:     note{Restarts: u.restarts, Request: u.answered, Due: u.anchor},
 	})
 }
 
