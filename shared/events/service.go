@@ -57,7 +57,9 @@ type (
 	// ServiceStarting is the intent to start an instance.
 	ServiceStarting struct {
 		Instance string `json:"instance"`
-		Restarts int    `json:"restarts"` // starts after the first since the supervisor's boot
+		// Restarts counts those by the restart policy since the supervisor's boot: after
+		// an end that nobody asked for, and for its health.
+		Restarts int `json:"restarts"`
 	}
 	// ServicePrepared says what was made or changed for an instance before it
 	// was started; it is not stated where all was in place.
@@ -121,7 +123,7 @@ type (
 		Code     int    `json:"code"`             // exit status; -1 where a signal ended it or it is unknown
 		Signal   string `json:"signal,omitempty"` // as in "SIGKILL"
 		Unknown  bool   `json:"unknown,omitempty"`
-		Expected bool   `json:"expected"` // it was being stopped
+		Expected bool   `json:"expected"` // it was being stopped, or did what it was started for
 		// LastLines are the last lines the process wrote, oldest first.
 		LastLines []string `json:"last_lines,omitempty"`
 		Reason    string   `json:"reason,omitempty"` // why it could not start at all

@@ -39,7 +39,7 @@ func TestCron(t *testing.T) {
 			t.Errorf("%s until %v, want %v", v.State, v.Until, want)
 		}
 		<-time.After(2 * time.Hour)
-		run := []string{"starting", "started", "healthy", "exited: 0", "completed", "scheduled"}
+		run := []string{"starting", "started", "healthy", "exited: 0, expected", "completed", "scheduled"}
 		expect(t, n.told("job"), append([]string{"registered", "desired", "scheduled"}, append(run, run...)...)...)
 
 		// A run that fails follows the restart policy, and its failure is told
@@ -92,13 +92,13 @@ func TestCronOtherTimes(t *testing.T) {
 			t.Errorf("%s until %v", v.State, v.Until)
 		}
 		expect(t, n.told("job"), "registered", "desired", "scheduled", "registered", "scheduled", "starting", "started", "healthy", "registered",
-			"exited: 0", "completed", "scheduled")
+			"exited: 0, expected", "completed", "scheduled")
 	})
 }
 
 func TestCronOverlap(t *testing.T) {
 	for overlap, want := range map[string][]string{
-		"skip":    {"starting", "started", "healthy", "exited: 0", "completed", "scheduled", "starting", "started", "healthy"},
+		"skip":    {"starting", "started", "healthy", "exited: 0, expected", "completed", "scheduled", "starting", "started", "healthy"},
 		"replace": {"starting", "started", "healthy", "stopping: its next run is due", "exited: 0, expected", "starting", "started", "healthy", "stopping: its next run is due"},
 	} {
 		t.Run(overlap, func(t *testing.T) {

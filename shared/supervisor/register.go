@@ -137,7 +137,7 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 		s.opt.Log.Warn("a service was adopted without what is known of it: its ports and health check come back with its next start",
 			"service", u.id, "pid", p.PID(), "error", err)
 	}
-	u.proc, u.instance, u.state, u.launched = p, p.Instance(), state.ServiceRunning, true
+	u.proc, u.instance, u.state = p, p.Instance(), state.ServiceRunning
 	u.restarts, u.answered, u.kept, u.ran = n.Restarts, n.Request, n.Ports, u.spec
 	u.built = Built{Ports: n.Ports, Routes: n.Routes, Checks: n.Checks}
 	if prior.Instance == u.instance {
@@ -169,7 +169,6 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 	u.kept = prior.Ports
 	if s.opt.Resume {
 		u.restarts, u.answered = prior.Restarts, prior.Answers
-		u.launched = prior.LastExit != nil || prior.Alive()
 		u.count(dueOf(prior, ended))
 	}
 	switch {
@@ -178,15 +177,15 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 		if ended != nil && ended.Instance() == prior.Instance {
 			exit = ended.Exit()
 		}
-		expected := prior.State == state.ServiceStopping
+		stopped := prior.State == state.ServiceStopping
 		fact := events.ServiceExited{
 			Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
-			Expected: expected, LastLines: exit.LastLines,
+			Expected: stopped || done(u.spec, exit), LastLines: exit.LastLines,
 		}
 		u.state, u.lastLines = state.ServiceExited, exit.LastLines
 		if s.opt.Resume {
 			u.history = u.policy.Record(u.history, process.End{
-				At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: expected,
+				At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: stopped,
 			})
 		}
 		u.cause = s.state(u, fact).ID

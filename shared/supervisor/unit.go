@@ -40,8 +40,7 @@ type unit struct {
 	since     time.Time // of being healthy; zero while it is not
 	history   process.History
 	waited    []string
-	launched  bool // it was started before
-	restarts  int
+	restarts  int // starts by the restart policy
 	kept      []events.Port
 	lastLines []string
 
@@ -114,14 +113,13 @@ const slots = 8
 
 // start states the intent to start an instance and queues it.
 func (s *Supervisor) start(u *unit, a controller.Action) {
-	if a.Request != u.answered || a.Anew {
+	switch {
+	case a.Request != u.answered || a.Anew:
 		u.history, u.answered = process.History{}, a.Request
+	case u.history.Ended:
+		u.restarts++ // nobody asked, and it is no other run
 	}
 	u.due(a.Next)
-	if u.launched {
-		u.restarts++
-	}
-	u.launched = true
 	u.ran = u.spec
 	u.instance = s.opt.NewID()
 	u.state, u.health, u.detail, u.since = state.ServiceStarting, state.HealthUnknown, "", time.Time{}
@@ -309,7 +307,7 @@ func (s *Supervisor) finish(u *unit) {
 	p, exit := u.proc, u.proc.Exit()
 	fact := events.ServiceExited{
 		Instance: u.instance, PID: p.PID(), Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
-		Expected: u.why != "" || u.sick != "", LastLines: exit.LastLines,
+		Expected: u.why != "" || u.sick != "" || done(u.ran, exit), LastLines: exit.LastLines,
 	}
 	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: u.since, Expected: u.why != ""}
 	if u.sick != "" {
@@ -322,11 +320,17 @@ func (s *Supervisor) finish(u *unit) {
 	s.after(u, u.instance, u.ran, u.kept, exit)
 }
 
+// done reports whether an exit is what a oneshot or a run of a cron job is started for.
+func done(l spec.Located, exit process.Exit) bool { return typeOf(l) != "" && exit.OK() }
+
 // over takes the end of an instance, whether it ever ran or not.
 func (s *Supervisor) over(u *unit, fact events.ServiceExited, end process.End) {
 	s.prober.Remove(string(u.id), u.instance)
-	if !fact.Expected {
+	switch {
+	case !fact.Expected:
 		s.opt.Log.Warn("service ended", "service", u.id, "pid", fact.PID, "reason", end.Reason)
+	case u.why == "" && u.sick == "":
+		s.opt.Log.Info("service has done its work", "service", u.id, "pid", fact.PID)
 	}
 	u.proc, u.state, u.health, u.detail, u.since = nil, state.ServiceExited, state.HealthUnknown, "", time.Time{}
 	u.lastLines = fact.LastLines

@@ -177,8 +177,10 @@ func (t *tracer) exited(l *Life, b events.ServiceExited, at time.Time) {
 	switch {
 	case l.PID == 0 && !b.Expected:
 		how = "did not start: " + how
+	case b.Expected && l.stop == "":
+		how = unasked(b)
 	case b.Expected:
-		how = "stopped, " + cmp.Or(l.stop, "asked to")
+		how = "stopped, " + l.stop
 		if b.Code != 0 || b.Signal != "" {
 			b.Expected, b.Reason = false, ""
 			how += " (" + state.ExitReason(b) + ")"

@@ -267,7 +267,7 @@ func (x *explainer) restarted(v state.Service, depth int) {
 	if v.Restarts == 0 {
 		return
 	}
-	x.say(depth, v.ID, Idle, "it is start %d since %s came up", v.Restarts+1, cmp.Or(v.Source, events.Procd))
+	x.say(depth, v.ID, Idle, "it was restarted %s by its policy since the node came up", times(v.Restarts))
 	x.ended(v, depth)
 }
 
@@ -291,7 +291,7 @@ func (x *explainer) ended(v state.Service, depth int) {
 	}
 	tone := Warn
 	if v.LastExit.Expected {
-		tone, how = Idle, cmp.Or(x.h.stopReason(v.LastExit.Instance), "asked to")
+		tone, how = Idle, cmp.Or(x.h.stopReason(v.LastExit.Instance), unasked(*v.LastExit))
 		if strings.HasPrefix(how, sick) {
 			tone = Warn
 		}

@@ -116,6 +116,15 @@ func (h history) stopReason(instance string) string {
 	return ""
 }
 
+// unasked is why an instance ended as it was expected to where no stop is known: a job
+// did what it was started for, or what the history had is gone.
+func unasked(x events.ServiceExited) string {
+	if x.Code == 0 && x.Signal == "" && !x.Unknown {
+		return "exit status 0"
+	}
+	return "asked to"
+}
+
 // crashes counts the ends since a time that nobody asked for.
 func (h history) crashes(since time.Time) int {
 	n := 0
@@ -171,7 +180,10 @@ func (f told) text() string {
 	case events.ServiceWaiting:
 		return b.Reason
 	case events.ServiceStarting:
-		return fmt.Sprintf("restart %d", b.Restarts)
+		if b.Restarts == 0 {
+			return ""
+		}
+		return fmt.Sprintf("restarted %s so far", times(b.Restarts))
 	case events.ServiceStarted:
 		if b.Adopted {
 			return fmt.Sprintf("pid %d, adopted", b.PID)
