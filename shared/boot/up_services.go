@@ -121,7 +121,7 @@ func (n *Node) sayWhoHolds(done <-chan struct{}) {
 		case <-tick.C:
 			var holding []string
 			for id, s := range n.view.State().Services {
-				if s.PID > 0 {
+				if s.Alive() {
 					holding = append(holding, string(id))
 				}
 			}

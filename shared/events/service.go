@@ -111,12 +111,14 @@ type (
 		Instance string `json:"instance"`
 		Lines    int    `json:"lines"` // that did not travel since the instance was started or adopted
 	}
-	// ServiceStopping is the intent to end the instance.
+	// ServiceStopping is the intent to end the instance, or says that it ended and
+	// what its spec has to follow runs.
 	ServiceStopping struct {
 		Instance string `json:"instance"`
 		Reason   string `json:"reason"`
 	}
-	// ServiceExited says that the instance's process is gone.
+	// ServiceExited says that the instance's process is gone, and that what its spec has
+	// to follow is over.
 	ServiceExited struct {
 		Instance string `json:"instance"`
 		PID      int    `json:"pid"`

@@ -173,37 +173,43 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 	}
 	switch {
 	case prior.Alive():
-		exit := process.Exit{Code: -1, Unknown: true}
-		if ended != nil && ended.Instance() == prior.Instance {
-			exit = ended.Exit()
-		}
-		stopped := prior.State == state.ServiceStopping
-		fact := events.ServiceExited{
-			Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
-			Expected: stopped || done(u.spec, exit), LastLines: exit.LastLines,
-		}
-		u.state, u.lastLines = state.ServiceExited, exit.LastLines
-		if s.opt.Resume {
-			u.history = u.policy.Record(u.history, process.End{
-				At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: stopped,
-			})
-		}
-		u.cause = s.state(u, fact).ID
-		if s.opt.Resume && prior.PID != 0 {
-			s.after(u, prior.Instance, u.spec, prior.Ports, exit)
-		}
+		s.recallEnd(u, prior, ended)
 	case !s.opt.Resume && prior.State != state.ServiceIdle && prior.State != state.ServiceStopped:
 		u.state = state.ServiceExited // a new boot begins anew
 	default:
 		u.state = prior.State
-		if x := prior.LastExit; u.state == state.ServiceExited && x != nil && x.PID != 0 {
-			// Nothing was decided since: what followed the end may not be done.
-			s.after(u, x.Instance, u.spec, u.kept, process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown})
-		}
 		if prior.State == state.ServiceFailed || prior.State == state.ServiceCompleted {
 			u.answered = u.desired.Restart
 		}
 	}
+}
+
+// recallEnd takes the end of an instance that was there when an earlier supervisor was.
+// What follows an end may not be done.
+func (s *Supervisor) recallEnd(u *unit, prior state.Service, ended process.Process) {
+	exit := process.Exit{Code: -1, Unknown: true}
+	if ended != nil && ended.Instance() == prior.Instance {
+		exit = ended.Exit()
+	}
+	stopped := prior.State == state.ServiceStopping && !strings.HasPrefix(prior.Reason, state.Ended)
+	fact := events.ServiceExited{
+		Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
+		Expected: stopped || done(u.spec, exit), LastLines: exit.LastLines,
+	}
+	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: stopped}
+	over := func() {
+		u.state, u.lastLines = state.ServiceExited, exit.LastLines
+		if s.opt.Resume {
+			u.history = u.policy.Record(u.history, end)
+		}
+		u.cause = s.state(u, fact).ID
+	}
+	if !s.opt.Resume || prior.PID == 0 {
+		over()
+		return
+	}
+	u.state, u.instance = prior.State, prior.Instance
+	s.after(u, u.spec, prior.Ports, exit, over)
 }
 
 // dueOf is a time for which a service's run was scheduled, as far as that is known.

@@ -98,7 +98,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 // idle reports whether no unit has, or may yet have, a process.
 func (s *Supervisor) idle() bool {
 	for _, u := range s.units {
-		if u.alive() || u.hooks != nil {
+		if u.alive() {
 			return false
 		}
 	}

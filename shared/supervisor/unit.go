@@ -54,7 +54,6 @@ type unit struct {
 	stopped  bool   // its Stop has returned, or was never called
 	exited   bool   // it is gone
 	ran      spec.Located
-	hooks    context.CancelFunc // of what follows its end, while that is under way
 }
 
 func (u *unit) alive() bool {
@@ -68,9 +67,6 @@ func (u *unit) input(held bool, draining string) controller.Input {
 		State: u.state, Health: u.health, Detail: u.detail,
 		Policy: u.policy, History: u.history, Waited: u.waited,
 		Schedule: u.schedule, Next: u.next, Replace: u.replaces(),
-	}
-	if u.hooks != nil {
-		in.State = state.ServiceStopping // what follows an end belongs to it
 	}
 	switch {
 	case draining != "":
@@ -316,22 +312,27 @@ func (s *Supervisor) finish(u *unit) {
 	if end.Reason == "" {
 		end.Reason = fmt.Sprintf("exit status %d", exit.Code)
 	}
-	s.over(u, fact, end)
-	s.after(u, u.instance, u.ran, u.kept, exit)
+	s.tell(u, fact, end)
+	s.after(u, u.ran, u.kept, exit, func() { s.over(u, fact, end) })
 }
 
-// done reports whether an exit is what a oneshot or a run of a cron job is started for.
-func done(l spec.Located, exit process.Exit) bool { return typeOf(l) != "" && exit.OK() }
-
-// over takes the end of an instance, whether it ever ran or not.
-func (s *Supervisor) over(u *unit, fact events.ServiceExited, end process.End) {
-	s.prober.Remove(string(u.id), u.instance)
+// tell logs the end of an instance.
+func (s *Supervisor) tell(u *unit, fact events.ServiceExited, end process.End) {
 	switch {
 	case !fact.Expected:
 		s.opt.Log.Warn("service ended", "service", u.id, "pid", fact.PID, "reason", end.Reason)
 	case u.why == "" && u.sick == "":
 		s.opt.Log.Info("service has done its work", "service", u.id, "pid", fact.PID)
 	}
+}
+
+// done reports whether an exit is what a oneshot or a run of a cron job is started for.
+func done(l spec.Located, exit process.Exit) bool { return typeOf(l) != "" && exit.OK() }
+
+// over takes the end of an instance, whether it ever ran or not, once all that belongs
+// to it is over.
+func (s *Supervisor) over(u *unit, fact events.ServiceExited, end process.End) {
+	s.prober.Remove(string(u.id), u.instance)
 	u.proc, u.state, u.health, u.detail, u.since = nil, state.ServiceExited, state.HealthUnknown, "", time.Time{}
 	u.lastLines = fact.LastLines
 	u.history = u.policy.Record(u.history, end)

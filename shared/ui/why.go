@@ -176,6 +176,10 @@ func (x *explainer) explain(v state.Service, depth int) {
 		x.say(depth, v.ID, Warn, "its instance is being started %s%s", x.since(v.Since), x.installing(depth))
 		x.restarted(v, depth)
 	case state.ServiceStopping:
+		if how, ok := strings.CutPrefix(v.Reason, state.Ended); ok {
+			x.say(depth, v.ID, Warn, "its process ended %s: %s", x.ago(v.Since), how)
+			break
+		}
 		x.say(depth, v.ID, Warn, "it is being stopped %s: %s", x.since(v.Since), orUnknown(v.Reason))
 	case state.ServiceBackoff:
 		x.ended(v, depth)

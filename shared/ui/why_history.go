@@ -109,7 +109,7 @@ func (h history) waiting() (events.ServiceWaiting, bool) {
 // stopReason is why an instance was stopped.
 func (h history) stopReason(instance string) string {
 	for _, f := range slices.Backward(h.facts) {
-		if s, ok := f.body.(events.ServiceStopping); ok && s.Instance == instance {
+		if s, ok := f.body.(events.ServiceStopping); ok && s.Instance == instance && !strings.HasPrefix(s.Reason, state.Ended) {
 			return s.Reason
 		}
 	}
@@ -122,8 +122,11 @@ func unasked(x events.ServiceExited) string {
 	if x.Code == 0 && x.Signal == "" && !x.Unknown {
 		return "exit status 0"
 	}
-	return "asked to"
+	return asked
 }
+
+// asked is why an instance was stopped, of which no more is known.
+const asked = "asked to"
 
 // crashes counts the ends since a time that nobody asked for.
 func (h history) crashes(since time.Time) int {
