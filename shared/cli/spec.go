@@ -30,7 +30,9 @@ func specCommand() *command {
 			{
 				name: "render", args: "SERVICE", about: "show a spec with its defaults and with placeholders replaced", node: true,
 				long: "Ports and the instance are those of the running node; where the service does not run they stay as placeholders, and a\n" +
-					"note says so. Secrets are never shown: they stay {secret.NAME}. Variables of the supervisor's environment stay too.",
+					"note says so. Secrets are never shown: they stay {secret.NAME}. Variables of the supervisor's environment stay too. A\n" +
+					"service with replicas is a list of theirs; the id of one of them is that one's spec.",
+				examples: []string{"spec render alpha", "spec render shop-1"},
 				complete: func(ctx context.Context, c *call) []string { return c.serviceNames(ctx) },
 				exec:     func(ctx context.Context, c *call) error { return c.specRender(ctx) },
 			},
