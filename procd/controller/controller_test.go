@@ -243,7 +243,7 @@ func TestFailures(t *testing.T) {
 	}
 	r.inProcess()
 	expected := map[events.Entity][]string{
-		"held":    {"ended 7 times", fmt.Sprintf("port %d/tcp is held by pid %d (", port, os.Getpid())},
+		"held":    {"could not be started 7 times", fmt.Sprintf("port %d/tcp is held by pid %d (", port, os.Getpid())},
 		"absent":  {"absent.json:1:", "process.command: /no/such/binary does not exist"},
 		"fetched": {"prepare fetched: dependency x (oci): x@1 from oci is not locked in ", "run `launcher dep lock x` and keep the file"},
 		"crashy":  {"ended 7 times within", "exit status 3"},

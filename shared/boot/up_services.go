@@ -33,7 +33,10 @@ func (n *Node) upServices(ctx context.Context) error {
 			reason += ": " + service.Reason
 		}
 		if service.Registered.Required {
-			failure := &StageError{Err: errors.New(reason), Fix: fmt.Sprintf("`launcher logs %s`, then `launcher restart %s`", id, id)}
+			failure := &StageError{Err: errors.New(reason), Fix: "correct that and start the node again"}
+			if written(n.layout.Log(string(id))) {
+				failure.Fix = fmt.Sprintf("`launcher logs %s` shows what it wrote; correct that and start the node again", id)
+			}
 			if service.LastExit != nil {
 				failure.LastLines = service.LastExit.LastLines
 			}

@@ -95,7 +95,7 @@ func TestPreStartFails(t *testing.T) {
 	r.register(t, hooked(t, `,"restartPolicy":{"budget":{"restarts":1}}`, sh("preStart", "echo cannot; echo go on; exit 3", "")))
 	v := r.until(t, "alpha", "fails", func(v state.Service) bool { return v.State == state.ServiceFailed })
 	const reason = "process.preStart[0] failed: exit status 3: cannot | go on"
-	if !strings.HasSuffix(v.Reason, ": "+reason) || !strings.HasPrefix(v.Reason, "ended 2 times") {
+	if !strings.HasSuffix(v.Reason, ": "+reason) || !strings.HasPrefix(v.Reason, "could not be started 2 times") {
 		t.Error(v.Reason)
 	}
 	if x := v.LastExit; x == nil || x.Reason != reason || !slices.Equal(x.LastLines, []string{"cannot", "go on"}) {

@@ -196,7 +196,7 @@ func (s *Supervisor) recallEnd(u *unit, prior state.Service, ended process.Proce
 		Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
 		Expected: stopped || done(u.spec, exit), LastLines: exit.LastLines,
 	}
-	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: stopped}
+	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: stopped, Unstarted: prior.PID == 0}
 	over := func() {
 		u.state, u.lastLines = state.ServiceExited, exit.LastLines
 		if s.opt.Resume {

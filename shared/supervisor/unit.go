@@ -216,7 +216,7 @@ func (s *Supervisor) launchedUnit(u *unit, built Built, p process.Process, err e
 			fact.LastLines = hook.LastLines
 		}
 		s.over(u, fact,
-			process.End{At: s.opt.Now(), Expected: stopping, Permanent: permanent(err), Reason: reason})
+			process.End{At: s.opt.Now(), Expected: stopping, Permanent: permanent(err), Unstarted: true, Reason: reason})
 		return
 	}
 	u.proc, u.built, u.kept = p, built, built.Ports

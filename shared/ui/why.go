@@ -281,17 +281,16 @@ func (x *explainer) ended(v state.Service, depth int) {
 	}
 	how := state.ExitReason(*v.LastExit)
 	who := "its last instance"
-	if v.LastExit.PID > 0 {
+	verb := "ended"
+	switch {
+	case v.LastExit.PID > 0:
 		who += fmt.Sprintf(" (pid %d)", v.LastExit.PID)
+	case !v.LastExit.Expected:
+		who, verb = "its last start", "failed"
 	}
-	if v.ID == x.id {
-		if f, ok := x.h.last("exited"); ok {
-			who += " ended " + x.ago(f.Time)
-		} else {
-			who += " ended"
-		}
-	} else {
-		who += " ended"
+	who += " " + verb
+	if f, ok := x.h.last("exited"); ok && v.ID == x.id {
+		who += " " + x.ago(f.Time)
 	}
 	tone := Warn
 	if v.LastExit.Expected {
@@ -309,8 +308,12 @@ func (x *explainer) nth(v state.Service, depth int) string {
 	if depth > 0 || x.o.Policy == nil || x.o.Policy.Budget <= 0 {
 		return text + " follows"
 	}
-	n := x.h.crashes(x.o.Now.Add(-x.o.Policy.Window))
-	return fmt.Sprintf("%s follows; it ended %s within %s, and at %d it is given up", text, times(n), x.o.Policy.Window, x.o.Policy.Budget)
+	n, ran := x.h.crashes(x.o.Now.Add(-x.o.Policy.Window))
+	verb := "ended"
+	if !ran {
+		verb = "could not be started"
+	}
+	return fmt.Sprintf("%s follows; it "+verb+" %s within %s, and at %d it is given up", text, times(n), x.o.Policy.Window, x.o.Policy.Budget)
 }
 
 // installing says what its start waits for, where facts tell.

@@ -128,17 +128,18 @@ func unasked(x events.ServiceExited) string {
 // asked is why an instance was stopped, of which no more is known.
 const asked = "asked to"
 
-// crashes counts the ends since a time that nobody asked for.
-func (h history) crashes(since time.Time) int {
-	n := 0
+// crashes counts the ends since a time that nobody asked for, failed starts among them,
+// and tells whether an instance ran before one of them.
+func (h history) crashes(since time.Time) (n int, ran bool) {
 	for _, f := range h.facts {
 		if x, ok := f.body.(events.ServiceExited); ok && f.Time.After(since) {
 			if !x.Expected || strings.HasPrefix(h.stopReason(x.Instance), sick) {
 				n++
+				ran = ran || x.PID > 0
 			}
 		}
 	}
-	return n
+	return n, ran
 }
 
 // sick begins the reason of a stop that the restart policy asked for.
