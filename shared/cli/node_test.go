@@ -63,6 +63,7 @@ func startNode(t *testing.T) *node {
 		cancel()
 		_ = g.Wait() // they end because of cancel
 	})
+	n.procd.State("procd", events.DaemonReady{PID: 1, Version: "v"}, "boot")
 	n.launcher.State("bus", events.StageReady{Index: 1, TookMS: 12}, "boot")
 	for _, id := range []events.Entity{"alpha", "beta", "gamma"} {
 		n.procd.State(id, events.ServiceRegistered{Name: string(id), Digest: "d"}, "")

@@ -45,10 +45,13 @@ type request struct {
 
 // act asks for an action on each service, then waits for each outcome.
 func (c *call) act(ctx context.Context, s *session, a ui.Action) error {
-	st := s.view.State()
 	var unknown []error
 	// Asked twice about one service, the first request would lose to the second.
 	services := slices.Compact(slices.Sorted(slices.Values(c.args)))
+	st, err := c.registered(ctx, s, services, func(st state.State, id events.Entity) bool { return len(st.Members(id)) > 0 })
+	if err != nil {
+		return err
+	}
 	for _, name := range services {
 		if len(st.Members(events.Entity(name))) == 0 {
 			unknown = append(unknown, unknownEntity("service", name, st.Names()))
