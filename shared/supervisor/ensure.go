@@ -67,6 +67,9 @@ func (p *preparer) entry(ctx context.Context, e spec.Ensure, field string) error
 		return p.spec.Errorf(field+member, "", "%v", err)
 	}
 	defer at.close()
+	if e.Type != spec.EnsureMkdir {
+		p.sweep(at)
+	}
 	switch e.Type {
 	case spec.EnsureMkdir:
 		err = p.mkdir(at, e.Mode.Perm(0))
