@@ -185,7 +185,7 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 	return supervisor.New(supervisor.Options{
 		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Log: c.Log,
 		Build: p.Build, After: p.Services.After, Routes: p.Services.Routes, Gone: p.Services.Release,
-		Prior: &prior, Resume: resume, Gate: gate, Usable: spec.Supported,
+		Prior: &prior, Resume: resume, Gate: gate,
 		Beats: c.beats.Last, Probed: c.probes.Probed,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
 		Want: func(s spec.Located) events.ServiceDesired {

@@ -36,7 +36,7 @@ func TestCommands(t *testing.T) {
 	}
 
 	want(t, r.ask("beta", events.RestartService{}), state.OutcomeCompleted, "")
-	if s := r.view.State().Services["beta"]; s.PID == pid || s.PID == 0 || s.Restarts != 1 {
+	if s := r.view.State().Services["beta"]; s.PID == pid || s.PID == 0 || s.Restarts != 0 {
 		t.Errorf("after the restart: pid %d (was %d), %d restarts", s.PID, pid, s.Restarts)
 	}
 	want(t, r.ask("alpha", events.ReloadService{}), state.OutcomeCompleted, "")
@@ -243,7 +243,7 @@ func TestFailures(t *testing.T) {
 	}
 	r.inProcess()
 	expected := map[events.Entity][]string{
-		"held":    {"ended 7 times", fmt.Sprintf("port %d/tcp is held by pid %d (", port, os.Getpid())},
+		"held":    {"could not be started 7 times", fmt.Sprintf("port %d/tcp is held by pid %d (", port, os.Getpid())},
 		"absent":  {"absent.json:1:", "process.command: /no/such/binary does not exist"},
 		"fetched": {"prepare fetched: dependency x (oci): x@1 from oci is not locked in ", "run `launcher dep lock x` and keep the file"},
 		"crashy":  {"ended 7 times within", "exit status 3"},

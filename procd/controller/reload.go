@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	registry "core.internal/procd/spec"
+	"core.internal/shared/bus"
 	"core.internal/shared/events"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
@@ -96,15 +97,19 @@ func (c *controller) apply(ctx context.Context, changes []spec.Change, found []s
 	if len(changes) == 0 {
 		return done, nil
 	}
-	if len(fact.Added)+len(fact.Removed)+len(fact.Replaced)+len(fact.Changed) > 0 {
-		done.request = c.Facts.State(events.SpecsEntity, fact, cause).ID
-		c.specs.refused = ""
-		c.Log.Info("specs were read again", "added", fact.Added, "removed", fact.Removed, "replaced", fact.Replaced, "changed", fact.Changed)
+	told := len(fact.Added)+len(fact.Removed)+len(fact.Replaced)+len(fact.Changed) > 0
+	if told {
+		done.request = bus.NewID()
 	}
 	if err := c.sup.Revise(ctx, r, done.request); err != nil {
 		return done, err
 	}
 	c.specs.list = found
+	if told {
+		c.Facts.StateAs(done.request, events.SpecsEntity, fact, cause)
+		c.specs.refused = ""
+		c.Log.Info("specs were read again", "added", fact.Added, "removed", fact.Removed, "replaced", fact.Replaced, "changed", fact.Changed)
+	}
 	return done, c.registry.Publish(found)
 }
 

@@ -1,8 +1,11 @@
 package controller_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +89,38 @@ func TestReload(t *testing.T) {
 	r.same(s, "beta", "gamma")
 }
 
+// appliedAfter fails unless specs were applied as one fact says, which was stated when
+// all services it names were registered with their new spec.
+func (r *rig) appliedAfter(want events.SpecsApplied) {
+	r.t.Helper()
+	var applied events.ID
+	registered := map[string]events.ID{} // with which cause, the last time before
+	for rec, err := range r.op.Events().Read(r.t.Context(), 0) {
+		e, derr := events.DecodeRecord(rec)
+		if err = errors.Join(err, derr); err != nil {
+			r.t.Fatal(err)
+		}
+		switch e.Type {
+		case "service.registered":
+			registered[string(e.Entity)] = e.Cause
+		case "specs.applied":
+			got, err := events.As[events.SpecsApplied](e)
+			if err != nil || !reflect.DeepEqual(got, want) || applied != "" {
+				r.t.Errorf("%+v, want only %+v; %v", got, want, err)
+			}
+			applied = e.ID
+			for _, id := range slices.Concat(got.Added, got.Replaced, got.Changed) {
+				if cause, ok := registered[id]; !ok || cause != applied && !slices.Contains(got.Added, id) {
+					r.t.Errorf("the specs were said to be applied before %s had its new one", id)
+				}
+			}
+		}
+	}
+	if applied == "" {
+		r.t.Error("nobody said that the specs were applied")
+	}
+}
+
 // Where nobody watches, specs are applied when somebody asks.
 func TestReloadOnRequest(t *testing.T) {
 	t.Parallel()
@@ -105,6 +140,7 @@ func TestReloadOnRequest(t *testing.T) {
 				t.Errorf("job is %s", v.State)
 			}
 			r.same(before, "beta")
+			r.appliedAfter(events.SpecsApplied{Added: []string{"job"}, Replaced: []string{"alpha"}})
 			want(t, r.ask(events.SpecsEntity, events.ApplySpecs{}), state.OutcomeCompleted, "")
 			r.same(s, "alpha", "beta")
 			r.write("alpha", "{")

@@ -31,7 +31,7 @@ func TestReplicas(t *testing.T) {
 	want(t, r.ask("web", events.RestartService{}), state.OutcomeCompleted, "")
 	after := r.view.State()
 	for _, id := range ids {
-		if v := after.Services[id]; pids[v.PID] || !v.Serving() || v.Restarts != 1 {
+		if v := after.Services[id]; pids[v.PID] || !v.Serving() || v.Restarts != 0 {
 			t.Errorf("%s was restarted to %s with pid %d", id, v.State, v.PID)
 		}
 	}

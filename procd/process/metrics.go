@@ -29,7 +29,7 @@ func Metrics(services func() state.State, usage func() events.Usage, now func() 
 		services: services, usage: usage, now: now,
 		state:    desc("state", "1 for the state that the service is in.", "state"),
 		healthy:  desc("healthy", "1 while the service runs and passes its health check."),
-		restarts: desc("restarts_total", "Starts after the first since procd came up."),
+		restarts: desc("restarts_total", "Restarts by the restart policy since the node came up."),
 		uptime:   desc("uptime_seconds", "Seconds since the running instance was started or adopted; 0 while none runs."),
 		enabled:  desc("enabled", "1 if the service is wanted at every boot."),
 

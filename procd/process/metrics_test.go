@@ -86,7 +86,7 @@ core_service_enabled{service="gamma"} 0
 core_service_healthy{service="alpha"} 1
 core_service_healthy{service="beta"} 0
 core_service_healthy{service="gamma"} 0
-# HELP core_service_restarts_total Starts after the first since procd came up.
+# HELP core_service_restarts_total Restarts by the restart policy since the node came up.
 # TYPE core_service_restarts_total counter
 core_service_restarts_total{service="alpha"} 1
 core_service_restarts_total{service="beta"} 4

@@ -189,7 +189,7 @@ func TestServices(t *testing.T) {
 	failure, w, _ := fails(t, harness.Options{
 		Daemons: testnode.Daemons(testnode.Procd{Services: []testnode.Service{testnode.Required(alpha), testnode.Healthy("beta")}}),
 	})
-	want := "stage services: service alpha is failed: ended 7 times\nlast log lines:\n  about to fail\n  no room\nfix: `launcher logs alpha`, then `launcher restart alpha`"
+	want := "stage services: service alpha is failed: ended 7 times\nlast log lines:\n  about to fail\n  no room\nfix: correct that and start the node again"
 	if failure.Error() != want {
 		t.Errorf("got\n%s\nwant\n%s", failure, want)
 	}

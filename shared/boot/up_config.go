@@ -130,7 +130,7 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 	for _, s := range n.specs {
 		w, ok := dep.WantOf(s)
 		switch {
-		case !ok || !s.InProfile(n.Config.Profiles) || spec.Supported(s) != nil:
+		case !ok || !s.InProfile(n.Config.Profiles):
 		case s.Required || w.Source == spec.SourceGoBuild:
 			wants = append(wants, w)
 		case w.Source.Locked() && !needed[s.ID]:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -173,11 +174,24 @@ func (n *Node) daemonError(d events.Source, s state.Service) error {
 			lines = s.LastExit.LastLines
 		}
 	}
-	return &StageError{
-		Err:       fmt.Errorf("%s ended %d times before it was ready: %s", d, s.Restarts, cause),
-		LastLines: lines,
-		Fix:       fmt.Sprintf("see all of %s", n.layout.Log(string(d))),
+	failure := &StageError{Err: fmt.Errorf("%s cannot be started: %s", d, cause), LastLines: lines}
+	if s.LastExit != nil && s.LastExit.PID != 0 {
+		times := "ended"
+		if s.Restarts > 0 {
+			times = fmt.Sprintf("ended %d times", s.Restarts)
+		}
+		failure.Err = fmt.Errorf("%s %s before it was ready: %s", d, times, cause)
 	}
+	if log := n.layout.Log(string(d)); written(log) {
+		failure.Fix = "see all of " + log
+	}
+	return failure
+}
+
+// written reports whether a log file has anything.
+func written(log string) bool {
+	info, err := os.Stat(log)
+	return err == nil && info.Size() > 0
 }
 
 // daemon is what the launcher knows of a daemon.

@@ -33,7 +33,10 @@ func (n *Node) upServices(ctx context.Context) error {
 			reason += ": " + service.Reason
 		}
 		if service.Registered.Required {
-			failure := &StageError{Err: errors.New(reason), Fix: fmt.Sprintf("`launcher logs %s`, then `launcher restart %s`", id, id)}
+			failure := &StageError{Err: errors.New(reason), Fix: "correct that and start the node again"}
+			if written(n.layout.Log(string(id))) {
+				failure.Fix = fmt.Sprintf("`launcher logs %s` shows what it wrote; correct that and start the node again", id)
+			}
 			if service.LastExit != nil {
 				failure.LastLines = service.LastExit.LastLines
 			}
@@ -121,7 +124,7 @@ func (n *Node) sayWhoHolds(done <-chan struct{}) {
 		case <-tick.C:
 			var holding []string
 			for id, s := range n.view.State().Services {
-				if s.PID > 0 {
+				if s.Alive() {
 					holding = append(holding, string(id))
 				}
 			}

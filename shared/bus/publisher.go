@@ -76,8 +76,14 @@ func NewID() events.ID { return events.ID(nuid.Next()) }
 // State queues a fact and returns it. It never blocks. A fact that cannot be
 // encoded is logged and left out; its envelope is the zero one.
 func (p *Publisher) State(e events.Entity, b events.Body, cause events.ID) events.Envelope {
+	return p.StateAs(p.o.NewID(), e, b, cause)
+}
+
+// StateAs is State with an id of [NewID] that facts stated before this one name as their
+// cause.
+func (p *Publisher) StateAs(id events.ID, e events.Entity, b events.Body, cause events.ID) events.Envelope {
 	envelope, err := events.New(events.Header{
-		ID: p.o.NewID(), Time: p.o.Now(), Node: p.o.Node, Source: p.o.Source, Entity: e, Cause: cause,
+		ID: id, Time: p.o.Now(), Node: p.o.Node, Source: p.o.Source, Entity: e, Cause: cause,
 	}, b)
 	var data []byte
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"core.internal/shared/cli/render"
 	"core.internal/shared/config"
@@ -94,8 +95,14 @@ func (c *call) depLock(ctx context.Context) error {
 			c.note(fmt.Sprintf("%s was another for %s before: make sure that its publisher meant it", l.Want.Name, l.Platform))
 		}
 	}
-	if err == nil && changed == 0 {
+	switch lockable := slices.ContainsFunc(list, func(d wanted) bool { return d.want.Source.Locked() }); {
+	case err != nil || changed > 0:
+	case lockable:
 		c.note("everything is locked already")
+	case len(list) > 0:
+		c.note("there is nothing to lock: what is wanted is built here or the system's")
+	default:
+		c.note("there is nothing to lock: no spec that the node finds has a dep")
 	}
 	return err
 }

@@ -11,7 +11,19 @@ import (
 )
 
 // supervised looks up a service or daemon and the source that states its facts.
-func supervised(st state.State, name string) (events.Source, error) {
+func (c *call) supervised(ctx context.Context, s *session, name string) (state.State, events.Source, error) {
+	st, err := c.registered(ctx, s, []string{name}, func(st state.State, id events.Entity) bool {
+		_, daemon := st.Daemons[id]
+		return daemon || len(st.Members(id)) > 0
+	})
+	if err != nil {
+		return st, "", err
+	}
+	source, err := sourceOf(st, name)
+	return st, source, err
+}
+
+func sourceOf(st state.State, name string) (events.Source, error) {
 	id := events.Entity(name)
 	if _, ok := st.Services[id]; ok {
 		return events.Procd, nil

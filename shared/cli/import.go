@@ -16,7 +16,6 @@ import (
 	"core.internal/shared/cli/render"
 	"core.internal/shared/spec"
 	"core.internal/shared/spec/importer"
-	"core.internal/shared/ui"
 )
 
 // The flags of import.
@@ -75,11 +74,10 @@ type importedJSON struct {
 }
 
 type importedService struct {
-	ID          spec.ServiceID `json:"id"`
-	File        string         `json:"file"`
-	Written     bool           `json:"written"`
-	Unsupported string         `json:"unsupported,omitempty"` // why this build cannot run it
-	Spec        spec.Service   `json:"spec"`
+	ID      spec.ServiceID `json:"id"`
+	File    string         `json:"file"`
+	Written bool           `json:"written"`
+	Spec    spec.Service   `json:"spec"`
 }
 
 func (c *call) importSpecs(f importer.Format) error {
@@ -121,11 +119,7 @@ func (c *call) importSpecs(f importer.Format) error {
 		}
 	}
 	for _, s := range result.Services {
-		row := importedService{ID: s.ID, File: specFile(dir, s), Written: !dry, Spec: s.Service}
-		if err := spec.Supported(s); err != nil {
-			row.Unsupported = unsupported(err)
-		}
-		told.Services = append(told.Services, row)
+		told.Services = append(told.Services, importedService{ID: s.ID, File: specFile(dir, s), Written: !dry, Spec: s.Service})
 	}
 	if err := c.printImported(told); err != nil {
 		return err
@@ -195,24 +189,15 @@ func same(a, b string) bool {
 	return errX == nil && errY == nil && x == y
 }
 
-// unsupported is the reason without the place, which the row has.
-func unsupported(err error) string {
-	var e *spec.Error
-	if errors.As(err, &e) {
-		return e.Field + ": " + e.Reason
-	}
-	return err.Error()
-}
-
 func (c *call) printImported(told importedJSON) error {
 	if c.text(outputFlag) == "json" {
 		return printJSON(c.out, told)
 	}
 	t := &render.Table{Columns: []render.Column{
-		{Title: "SERVICE"}, {Title: "RUNS", Flex: true, Drop: 1}, {Title: "FILE", Flex: true}, {Title: "CANNOT RUN YET", Flex: true},
+		{Title: "SERVICE"}, {Title: "RUNS", Flex: true, Drop: 1}, {Title: "FILE", Flex: true},
 	}}
 	for _, s := range told.Services {
-		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(commandLine(s.Spec.Process)), render.Text(s.File), render.Toned(s.Unsupported, ui.Warn))
+		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(commandLine(s.Spec.Process)), render.Text(s.File))
 	}
 	if err := c.out.Print(t.Lines(c.out)...); err != nil || len(told.Notes) == 0 {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
+	"core.internal/shared/state"
 	"core.internal/shared/ui"
 )
 
@@ -132,14 +133,21 @@ func isDaemon(name string) bool {
 }
 
 func (c *call) busLogs(ctx context.Context, s *session, p *logPrinter, wanted []string) error {
-	st := s.view.State()
+	known := func(st state.State, id events.Entity) bool {
+		ok, _ := action(ui.ActionLogs).Enabled(st, id)
+		return ok
+	}
+	st, err := c.registered(ctx, s, wanted, known)
+	if err != nil {
+		return err
+	}
 	l := bus.Lines{
 		Node: s.node, Since: p.since, Until: p.until, Match: p.match,
 		Tail: value[int](c, "tail"), Follow: value[bool](c, "follow"),
 	}
 	for i, name := range wanted {
 		entity := events.Entity(name)
-		if ok, _ := action(ui.ActionLogs).Enabled(st, entity); !ok {
+		if !known(st, entity) {
 			return unknownEntity("service", name, append(names(st.Services), names(st.Runs)...))
 		}
 		if i == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ func startNode(t *testing.T) *node {
 		cancel()
 		_ = g.Wait() // they end because of cancel
 	})
+	n.procd.State("procd", events.DaemonReady{PID: 1, Version: "v"}, "boot")
 	n.launcher.State("bus", events.StageReady{Index: 1, TookMS: 12}, "boot")
 	for _, id := range []events.Entity{"alpha", "beta", "gamma"} {
 		n.procd.State(id, events.ServiceRegistered{Name: string(id), Digest: "d"}, "")
@@ -144,6 +146,21 @@ func (n *node) expect(code int, args string, texts ...string) {
 		if strings.Contains(stdout+stderr, text) == not {
 			n.t.Errorf("%s: %q (wanted: %t) in\n%s%s", args, text, !not, stdout, stderr)
 		}
+	}
+}
+
+// Of several services each has its own time, whoever is told of first.
+func TestVerbTimes(t *testing.T) {
+	n := startNode(t)
+	n.procd.State("able", events.ServiceRegistered{Name: "able", Digest: "d"}, "")
+	n.flush()
+	code, out, _ := n.run("restart", "able", "alpha", "--timeout", "2s")
+	took := regexp.MustCompile(`alpha  restart completed: .* \((.*)\)\n`).FindStringSubmatch(out)
+	if code != 1 || !strings.Contains(out, "able  restart no outcome within 2s") || took == nil {
+		t.Fatalf("status %d\n%s", code, out)
+	}
+	if d, err := time.ParseDuration(took[1]); err != nil || d > 1800*time.Millisecond {
+		t.Errorf("alpha took as long as able: %s, %v", d, err)
 	}
 }
 

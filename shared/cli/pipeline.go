@@ -146,7 +146,7 @@ func (c *call) pipelineCancel(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r := request{events.Entity(c.args[0]), id, sent}
+		r := request{entity: events.Entity(c.args[0]), id: id, sent: sent}
 		if !value[bool](c, "wait") {
 			return c.result(ui.Idle, r, a, "requested")
 		}

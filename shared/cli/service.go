@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"core.internal/shared/cli/render"
@@ -39,14 +40,18 @@ type request struct {
 	entity events.Entity
 	id     events.ID
 	sent   time.Time
+	done   time.Time // when its outcome was known; zero for now
 }
 
 // act asks for an action on each service, then waits for each outcome.
 func (c *call) act(ctx context.Context, s *session, a ui.Action) error {
-	st := s.view.State()
 	var unknown []error
 	// Asked twice about one service, the first request would lose to the second.
 	services := slices.Compact(slices.Sorted(slices.Values(c.args)))
+	st, err := c.registered(ctx, s, services, func(st state.State, id events.Entity) bool { return len(st.Members(id)) > 0 })
+	if err != nil {
+		return err
+	}
 	for _, name := range services {
 		if len(st.Members(events.Entity(name))) == 0 {
 			unknown = append(unknown, unknownEntity("service", name, st.Names()))
@@ -65,29 +70,41 @@ func (c *call) act(ctx context.Context, s *session, a ui.Action) error {
 		if err != nil {
 			return err
 		}
-		requests = append(requests, request{events.Entity(name), id, sent})
+		requests = append(requests, request{entity: events.Entity(name), id: id, sent: sent})
 	}
-	failed := false
-	for _, r := range requests {
-		if !value[bool](c, "wait") {
+	if !value[bool](c, "wait") {
+		for _, r := range requests {
 			if err := c.result(ui.Idle, r, a, "requested"); err != nil {
 				return err
 			}
-			continue
 		}
-		o, st, err := s.outcome(limit, a, r.id)
+		return nil
+	}
+	replies := make([]chan reply, len(requests))
+	var waits sync.WaitGroup
+	defer waits.Wait()
+	defer cancel()
+	for i, r := range requests {
+		replies[i] = make(chan reply, 1)
+		waits.Go(func() { replies[i] <- s.reply(limit, a, r) })
+	}
+	failed := false
+	for i, r := range requests { // told in their order, each with its own time
+		told := <-replies[i]
+		err := told.err
+		r.done = told.at
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded):
 			failed = true
-			err = c.result(ui.Bad, r, a, fmt.Sprintf("no outcome within %s: %s", value[time.Duration](c, "timeout"), standing(st, r.entity)))
+			err = c.result(ui.Bad, r, a, fmt.Sprintf("no outcome within %s: %s", value[time.Duration](c, "timeout"), standing(told.state, r.entity)))
 		case err != nil:
-		case o.State == state.OutcomeCompleted || o.State == state.OutcomeAccepted:
-			err = c.result(ui.OK, r, a, fmt.Sprintf("%s: %s", o.State, standing(st, r.entity)))
+		case told.State == state.OutcomeCompleted || told.State == state.OutcomeAccepted:
+			err = c.result(ui.OK, r, a, fmt.Sprintf("%s: %s", told.State, standing(told.state, r.entity)))
 		default:
 			failed = true
-			err = c.result(ui.Bad, r, a, fmt.Sprintf("%s: %s", o.State, o.Reason))
+			err = c.result(ui.Bad, r, a, fmt.Sprintf("%s: %s", told.State, told.Reason))
 		}
 		if err != nil {
 			return err
@@ -104,9 +121,26 @@ func (c *call) act(ctx context.Context, s *session, a ui.Action) error {
 func (c *call) result(t ui.Tone, r request, a ui.Action, text string) error {
 	took := ""
 	if t != ui.Idle {
-		took = c.out.Dim(" (" + ui.Took(time.Since(r.sent)) + ")")
+		done := r.done
+		if done.IsZero() {
+			done = time.Now()
+		}
+		took = c.out.Dim(" (" + ui.Took(done.Sub(r.sent)) + ")")
 	}
 	return c.out.Print(fmt.Sprintf("%s%s  %s %s%s", c.out.Mark(t), c.out.Bold(string(r.entity)), a.Verb, c.out.Tone(t, render.Clean(text)), took))
+}
+
+// reply is what became of one request.
+type reply struct {
+	state.Outcome
+	state state.State // when that was known
+	at    time.Time   // of its being known
+	err   error
+}
+
+func (s *session) reply(ctx context.Context, a ui.Action, r request) reply {
+	o, st, err := s.outcome(ctx, a, r.id)
+	return reply{o, st, time.Now(), err}
 }
 
 // outcome waits until it is known what became of a request.

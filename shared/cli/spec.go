@@ -30,7 +30,9 @@ func specCommand() *command {
 			{
 				name: "render", args: "SERVICE", about: "show a spec with its defaults and with placeholders replaced", node: true,
 				long: "Ports and the instance are those of the running node; where the service does not run they stay as placeholders, and a\n" +
-					"note says so. Secrets are never shown: they stay {secret.NAME}. Variables of the supervisor's environment stay too.",
+					"note says so. Secrets are never shown: they stay {secret.NAME}. Variables of the supervisor's environment stay too. A\n" +
+					"service with replicas is a list of theirs; the id of one of them is that one's spec.",
+				examples: []string{"spec render alpha", "spec render shop-1"},
 				complete: func(ctx context.Context, c *call) []string { return c.serviceNames(ctx) },
 				exec:     func(ctx context.Context, c *call) error { return c.specRender(ctx) },
 			},
@@ -112,9 +114,6 @@ func (c *call) specValidate() error {
 		}
 	}
 	for _, s := range specs {
-		if err := spec.Supported(s); err != nil {
-			c.note(err.Error())
-		}
 		if wrong[s.File] {
 			continue
 		}
@@ -134,7 +133,6 @@ type specJSON struct {
 	Enabled      bool              `json:"enabled"` // by the profiles of the settings
 	Profiles     []string          `json:"profiles"`
 	Dependencies []spec.Dependency `json:"dependencies"`
-	Unsupported  string            `json:"unsupported,omitempty"`
 }
 
 func (c *call) specList() error {
@@ -144,14 +142,10 @@ func (c *call) specList() error {
 	specs, loadErr := spec.Load(c.app.Specs(c.node))
 	all := []specJSON{}
 	for _, s := range specs {
-		row := specJSON{
+		all = append(all, specJSON{
 			ID: s.ID, Name: s.DisplayName, File: s.File, Digest: s.Digest, Enabled: s.InProfile(c.node.Profiles),
 			Profiles: append([]string{}, s.Profiles...), Dependencies: append([]spec.Dependency{}, s.Dependencies...),
-		}
-		if err := spec.Supported(s); err != nil {
-			row.Unsupported = err.Error()
-		}
-		all = append(all, row)
+		})
 	}
 	err := c.printSpecs(all)
 	if loadErr == nil {
@@ -165,7 +159,7 @@ func (c *call) printSpecs(all []specJSON) error {
 		return printJSON(c.out, all)
 	}
 	t := &render.Table{Columns: []render.Column{
-		{Title: "SERVICE"}, {Title: "NAME", Drop: 2}, {Title: "ENABLED"}, {Title: "PROFILES", Drop: 1}, {Title: "DEPENDS ON", Flex: true}, {Title: "FILE", Flex: true}, {Title: "UNSUPPORTED", Flex: true},
+		{Title: "SERVICE"}, {Title: "NAME", Drop: 2}, {Title: "ENABLED"}, {Title: "PROFILES", Drop: 1}, {Title: "DEPENDS ON", Flex: true}, {Title: "FILE", Flex: true},
 	}}
 	for _, s := range all {
 		enabled := render.Toned("no", ui.Idle)
@@ -177,7 +171,7 @@ func (c *call) printSpecs(all []specJSON) error {
 			depends = append(depends, d.String())
 		}
 		t.Add(render.Cell{Text: string(s.ID), Bold: true}, render.Text(s.Name), enabled, render.Text(strings.Join(s.Profiles, ", ")),
-			render.Text(strings.Join(depends, ", ")), render.Text(s.File), render.Toned(s.Unsupported, ui.Bad))
+			render.Text(strings.Join(depends, ", ")), render.Text(s.File))
 	}
 	return c.out.Print(t.Lines(c.out)...)
 }

@@ -38,7 +38,7 @@ func traceCommand() *command {
 }
 
 func (c *call) trace(ctx context.Context, s *session, from time.Time) error {
-	source, err := supervised(s.view.State(), c.args[0])
+	_, source, err := c.supervised(ctx, s, c.args[0])
 	if err != nil {
 		return err
 	}

@@ -40,8 +40,8 @@ func completeOne(ctx context.Context, c *call) []string {
 }
 
 func (c *call) why(ctx context.Context, s *session) error {
-	st, id := s.view.State(), events.Entity(c.args[0])
-	source, err := supervised(st, c.args[0])
+	id := events.Entity(c.args[0])
+	st, source, err := c.supervised(ctx, s, c.args[0])
 	if err != nil {
 		return err
 	}

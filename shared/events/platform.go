@@ -102,7 +102,9 @@ type (
 	// SpecsAccepted says that they are right again.
 	SpecsAccepted struct{}
 	// SpecsApplied says that specs which were read again are in force, and what
-	// becomes of which services; those that are not named go on as they were.
+	// becomes of which services; those that are not named go on as they were. What
+	// is stated of the services in consequence names it as its cause, and may stand
+	// before it.
 	SpecsApplied struct {
 		Added    []string `json:"added,omitempty"`
 		Removed  []string `json:"removed,omitempty"`

@@ -57,7 +57,9 @@ type (
 	// ServiceStarting is the intent to start an instance.
 	ServiceStarting struct {
 		Instance string `json:"instance"`
-		Restarts int    `json:"restarts"` // starts after the first since the supervisor's boot
+		// Restarts counts those by the restart policy since the supervisor's boot: after
+		// an end that nobody asked for, and for its health.
+		Restarts int `json:"restarts"`
 	}
 	// ServicePrepared says what was made or changed for an instance before it
 	// was started; it is not stated where all was in place.
@@ -109,19 +111,21 @@ type (
 		Instance string `json:"instance"`
 		Lines    int    `json:"lines"` // that did not travel since the instance was started or adopted
 	}
-	// ServiceStopping is the intent to end the instance.
+	// ServiceStopping is the intent to end the instance, or says that it ended and
+	// what its spec has to follow runs.
 	ServiceStopping struct {
 		Instance string `json:"instance"`
 		Reason   string `json:"reason"`
 	}
-	// ServiceExited says that the instance's process is gone.
+	// ServiceExited says that the instance's process is gone, and that what its spec has
+	// to follow is over.
 	ServiceExited struct {
 		Instance string `json:"instance"`
 		PID      int    `json:"pid"`
 		Code     int    `json:"code"`             // exit status; -1 where a signal ended it or it is unknown
 		Signal   string `json:"signal,omitempty"` // as in "SIGKILL"
 		Unknown  bool   `json:"unknown,omitempty"`
-		Expected bool   `json:"expected"` // it was being stopped
+		Expected bool   `json:"expected"` // it was being stopped, or did what it was started for
 		// LastLines are the last lines the process wrote, oldest first.
 		LastLines []string `json:"last_lines,omitempty"`
 		Reason    string   `json:"reason,omitempty"` // why it could not start at all

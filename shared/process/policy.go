@@ -79,6 +79,8 @@ type End struct {
 	Expected bool
 	// Permanent: starting it again cannot help, as with a missing executable.
 	Permanent bool
+	// Unstarted: it never ran.
+	Unstarted bool
 }
 
 // History is what a policy remembers of one process. The zero value is a process
@@ -89,6 +91,7 @@ type History struct {
 	Ended  bool
 	Streak int         // ends since the last healthy uptime of Reset
 	Recent []time.Time // ends within Window, oldest first
+	Ran    bool        // one of the ends in a row was of an instance that ran
 }
 
 // Record adds an end. It does not change h.
@@ -96,9 +99,9 @@ func (p Policy) Record(h History, e End) History {
 	if e.Expected {
 		return History{Last: e}
 	}
-	n := History{Last: e, Ended: true, Streak: h.Streak + 1}
+	n := History{Last: e, Ended: true, Streak: h.Streak + 1, Ran: h.Ran || !e.Unstarted}
 	if !e.HealthySince.IsZero() && e.At.Sub(e.HealthySince) >= p.Reset {
-		n.Streak = 1
+		n.Streak, n.Ran = 1, true
 		h.Recent = nil
 	}
 	for _, t := range h.Recent {
@@ -145,7 +148,11 @@ func (p Policy) Verdict(h History) Verdict {
 		if p.Window < ever {
 			most = fmt.Sprintf("at most %d in %s", p.Budget-1, p.Window)
 		}
-		return Verdict{Next: GiveUp, Reason: fmt.Sprintf("ended %d times within %s (%s): %s", len(h.Recent), round(over), most, h.Last.Reason)}
+		what := "ended"
+		if !h.Ran {
+			what = "could not be started"
+		}
+		return Verdict{Next: GiveUp, Reason: fmt.Sprintf("%s %d times within %s (%s): %s", what, len(h.Recent), round(over), most, h.Last.Reason)}
 	}
 	return Verdict{Next: StartAgain, At: h.Last.At.Add(p.Delay(h.Streak)), Reason: h.Last.Reason}
 }

@@ -78,6 +78,29 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// What never ran did not end.
+func TestVerdictOfFailedStarts(t *testing.T) {
+	p := process.DefaultPolicy("")
+	p.Budget = 2
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		ran  []bool
+		want string
+	}{
+		{[]bool{false, false}, "could not be started 2 times within 1s (at most 1 in 1m0s): port held"},
+		{[]bool{true, false}, "ended 2 times within 1s (at most 1 in 1m0s): port held"},
+		{[]bool{false, true}, "ended 2 times within 1s (at most 1 in 1m0s): port held"},
+	} {
+		var h process.History
+		for i, ran := range c.ran {
+			h = p.Record(h, process.End{At: at.Add(time.Duration(i) * time.Second), Reason: "port held", Unstarted: !ran})
+		}
+		if v := p.Verdict(h); v.Next != process.GiveUp || v.Reason != c.want {
+			t.Errorf("%v: %+v, want %s", c.ran, v, c.want)
+		}
+	}
+}
+
 func TestDelay(t *testing.T) {
 	p := process.DefaultPolicy("")
 	for n, want := range map[int]time.Duration{

@@ -94,23 +94,6 @@ func TestCheckTemplates(t *testing.T) {
 	}
 }
 
-func TestSupported(t *testing.T) {
-	s := service(t, "a", `"dep": {"name": "a", "asset": "a", "source": "go-build"}`)
-	for _, source := range Sources() {
-		s.Dep.Source = source
-		if err := Supported(s); err != nil {
-			t.Errorf("%s: %v", source, err)
-		}
-	}
-	s.Dep.Source = "pigeon"
-	if err := Supported(s); err == nil || !strings.Contains(err.Error(), `dep.source: not supported yet: "pigeon": want "go-build", `) {
-		t.Error(err)
-	}
-	if err := Supported(service(t, "a", "")); err != nil {
-		t.Error(err)
-	}
-}
-
 func ids(specs []Located) string {
 	var b strings.Builder
 	for _, s := range specs {

@@ -206,9 +206,6 @@ func (d *document) text(offset int, path, text string, t reflect.Type, r rule) {
 	}
 	if len(r.enum) > 0 && !slices.Contains(r.enum, text) {
 		reason := fmt.Sprintf("unknown value %q", text)
-		if r.open {
-			reason = fmt.Sprintf("not supported yet: %q", text)
-		}
 		if near := config.Suggest(text, r.enum); near != "" && len(r.enum) > 1 {
 			reason += fmt.Sprintf(": did you mean %q?", near)
 		}

@@ -11,13 +11,6 @@ import (
 	"strings"
 )
 
-// Sources lists the sources that this build can install from.
-func Sources() []Source {
-	return []Source{
-		SourceGoBuild, SourceSystem, SourceGitHubRelease, SourceHTTP, SourceFile, SourceGoInstall, SourceOCI,
-	}
-}
-
 // Locked reports whether what comes from the source is verified against a lock
 // file.
 func (s Source) Locked() bool {

@@ -65,11 +65,8 @@ func (d Dependency) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements [json.Unmarshaler].
 func (d *Dependency) UnmarshalJSON(b []byte) error {
 	*d = Dependency{}
-	if len(b) > 0 && b[0] == '"' {
-		return json.Unmarshal(b, &d.Service)
-	}
 	type object Dependency
-	return json.Unmarshal(b, (*object)(d))
+	return textOr(b, &d.Service, (*object)(d))
 }
 
 // MarshalJSON implements [json.Marshaler].
@@ -84,9 +81,14 @@ func (r Restart) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements [json.Unmarshaler].
 func (r *Restart) UnmarshalJSON(b []byte) error {
 	*r = Restart{}
-	if len(b) > 0 && b[0] == '"' {
-		return json.Unmarshal(b, &r.Policy)
-	}
 	type object Restart
-	return json.Unmarshal(b, (*object)(r))
+	return textOr(b, &r.Policy, (*object)(r))
+}
+
+// textOr decodes what is written as a text that is short for something, or as that.
+func textOr(b []byte, text, whole any) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, text)
+	}
+	return json.Unmarshal(b, whole)
 }

@@ -14,8 +14,7 @@
 // Decoding is strict: unknown members, members that are there twice, null,
 // values of another type or outside an enumeration are errors. Every error is
 // an [*Error] with file, line, column and field; those of one document, or of all
-// documents, are joined. What a spec may say and a build cannot do yet is for
-// [Supported] to tell, so that such a spec can be listed but not enabled.
+// documents, are joined. What a spec may say, every build of this version does.
 //
 // Some values have several forms: an object that a text is short for, a size
 // that is a number or a text. All forms of one value have one digest.

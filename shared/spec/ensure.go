@@ -3,7 +3,7 @@ package spec
 // Ensure is one idempotent preparation.
 type Ensure struct {
 	// What to do: write a file from a template or with a content, make a directory, copy a file, point a symbolic link at one, or download one.
-	Type EnsureType `json:"type" spec:"enum=template|mkdir|file|copy|symlink|download;open"`
+	Type EnsureType `json:"type" spec:"enum=template|mkdir|file|copy|symlink|download"`
 	// For template: the source, relative to the spec's directory.
 	Template string `json:"template,omitempty" spec:"shape=local;when=type:template;must"`
 	// For copy the file copied, for symlink what the link points to; relative paths are relative to the spec's directory.

@@ -90,9 +90,4 @@ func TestSpecsOfTheWorkspace(t *testing.T) {
 	if err := Check(specs); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range specs {
-		if err := Supported(s); err != nil {
-			t.Error(err)
-		}
-	}
 }

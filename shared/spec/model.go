@@ -11,7 +11,6 @@ import (
 // rule is what a spec tag demands of a member, for a list of each element:
 //
 //	enum=a|b      one of these texts
-//	open          a later build may know more of them
 //	default=x     what an absent member means
 //	min=1 max=9   bounds of a number
 //	least=1 most=2 bounds of a list's length
@@ -28,7 +27,6 @@ import (
 //	must=a:b|c    required where the sibling a is b or c
 type rule struct {
 	enum         []string
-	open         bool
 	def          string
 	min, max     *int
 	least, most  int // most 0: unbounded
@@ -115,8 +113,6 @@ func parseRule(tag string) rule {
 		case "":
 		case "enum":
 			r.enum = strings.Split(value, "|")
-		case "open":
-			r.open = true
 		case "default":
 			r.def = value
 		case "min":

@@ -97,9 +97,6 @@ func TestParseRedis(t *testing.T) {
 	if got, want := s.Errorf("process.env.NONE", "", "missing").Error(), "testdata/redis.json:18:12: process.env.NONE: missing"; got != want {
 		t.Errorf("an absent field: got %s, want %s", got, want)
 	}
-	if err := Supported(s); err != nil {
-		t.Error(err)
-	}
 }
 
 // TestTagsFitTheTypes keeps reflection, tags and constants together.

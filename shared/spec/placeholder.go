@@ -134,8 +134,8 @@ func (c *scope) secret(name string) (string, *Error) {
 		return "", &Error{Reason: placeholder, Want: shapes["secret"].want}
 	case !c.secrets:
 		return "", &Error{
-			Reason: placeholder + ": a secret would be shown here",
-			Want:   "it in process.env, process.args, a hook's command, a file's content or a template",
+			Reason: placeholder + ": everybody on the machine could read a secret here",
+			Want:   "it in process.env, or in a file that process.ensure makes, by its content or a template",
 		}
 	case c.trial:
 		c.made = true

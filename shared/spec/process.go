@@ -7,7 +7,7 @@ type Process struct {
 	// Executable, absolute or looked up on PATH.
 	Command string `json:"command" spec:"placeholders;shape=command"`
 	// Arguments.
-	Args []string `json:"args,omitempty" spec:"placeholders;secrets"`
+	Args []string `json:"args,omitempty" spec:"placeholders"`
 	// Environment beside what every service gets.
 	Env map[string]string `json:"env,omitempty" spec:"placeholders;secrets;keys=variable"`
 	// Files with further variables, one NAME=value a line; env wins over them, and a later file over an earlier one. A path that is not absolute is below the node directory; one with "-" in front may be missing.
@@ -104,7 +104,7 @@ type Resources struct {
 // Hook is a command beside the process, with its environment, user and directory.
 type Hook struct {
 	// Command and arguments.
-	Command []string `json:"command" spec:"placeholders;secrets;least=1"`
+	Command []string `json:"command" spec:"placeholders;least=1"`
 	// How long it may take.
 	Timeout Duration `json:"timeout,omitempty" spec:"positive;default=30s"`
 	// Whether its failure is passed over.

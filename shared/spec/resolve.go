@@ -87,14 +87,15 @@ func (s Located) resolve(c *scope) (Located, error) {
 	return s, nil
 }
 
-// fixPorts gives ports the numbers that they have on the node.
+// fixPorts gives ports the numbers that they have on the node; where one is known its
+// range says nothing more.
 func (s *Located) fixPorts(numbers map[string]int) {
 	if n := numbers[PrimaryPort]; n > 0 && s.Ports.Primary != nil {
-		s.Ports.Primary.Port = n
+		s.Ports.Primary.Port, s.Ports.Primary.Range = n, ""
 	}
 	for i := range s.Ports.Additional {
 		if n := numbers[s.Ports.Additional[i].Name]; n > 0 {
-			s.Ports.Additional[i].Port.Port = n
+			s.Ports.Additional[i].Port.Port, s.Ports.Additional[i].Range = n, ""
 		}
 	}
 }

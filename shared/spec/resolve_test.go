@@ -215,3 +215,17 @@ func FuzzPlaceholders(f *testing.F) {
 		}
 	})
 }
+
+// A port of a range that has its number is that port.
+func TestResolvePortOfRange(t *testing.T) {
+	s := parse(t, "a.json", `{"id": "a", "process": {"command": "x"}, "ports": {"primary": {"range": "8000-8100"}, "additional": [{"name": "m", "range": "9000-9100"}]}}`)
+	v := vars
+	v.Ports = map[string]int{"primary": 8001}
+	r, err := s.Redacted(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, m := *r.Ports.Primary, r.Ports.Additional[0]; p.Port != 8001 || p.Range != "" || m.Port.Port != 0 || m.Range != "9000-9100" {
+		t.Errorf("%+v %+v", p, m)
+	}
+}

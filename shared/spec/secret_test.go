@@ -27,8 +27,8 @@ func TestSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for got, want := range map[string]string{
-		r.Process.Args[3]: hidden + "web-token", r.Process.Env["KEY"]: hidden + "web.key", r.Process.Ensure[2].Content: hidden + "web-token\n",
-		r.Process.PreStart[0].Command[2]: hidden + "web-token", r.Process.Env["ID"]: "web", r.Process.Env["RUN"]: "i1",
+		r.Process.Env["KEY"]: hidden + "web.key", r.Process.Ensure[2].Content: hidden + "web-token\n",
+		r.Process.Env["ID"]: "web", r.Process.Env["RUN"]: "i1",
 		r.Process.EnvFile[0]: "/core/local/web.env", r.Process.WorkingDir: "/core/local/data/web",
 	} {
 		if got != want {
@@ -56,14 +56,14 @@ func TestRedacted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Process.Args[3] != "{secret.web-token}" || r.Process.Env["KEY"] != "{secret.web.key}" || r.Process.Env["ID"] != "web" {
+	if r.Process.Ensure[2].Content != "{secret.web-token}\n" || r.Process.Env["KEY"] != "{secret.web.key}" || r.Process.Env["ID"] != "web" {
 		t.Errorf("%v %v", r.Process.Args, r.Process.Env)
 	}
 }
 
 // Whatever is wrong with a secret, no message has its value.
 func TestSecretErrors(t *testing.T) {
-	s := parse(t, "a.json", `{"id": "a", "process": {"command": "x", "args": ["{secret.k}"]}}`)
+	s := parse(t, "a.json", `{"id": "a", "process": {"command": "x", "env": {"K": "{secret.k}"}}}`)
 	for name, c := range map[string]struct {
 		secrets func(string) (string, error)
 		want    string
@@ -75,7 +75,7 @@ func TestSecretErrors(t *testing.T) {
 		v := vars
 		v.Secrets = c.secrets
 		_, err := s.Resolve(v)
-		if want := "a.json:1:50: process.args[0]: " + c.want; err == nil || err.Error() != want {
+		if want := "a.json:1:54: process.env.K: " + c.want; err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}

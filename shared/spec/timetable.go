@@ -22,10 +22,26 @@ func (p Process) Timetable() (Schedule, error) {
 		return nil, err
 	}
 	t := timetable{Schedule: s, zone: zone}
-	if fields, ok := s.(*cron.SpecSchedule); ok {
-		t.daily = fields.Hour&everyHour == 0
+	switch s := s.(type) {
+	case *cron.SpecSchedule:
+		t.daily = s.Hour&everyHour == 0
+	case cron.ConstantDelaySchedule:
+		t.every = s.Delay
 	}
 	return t, nil
+}
+
+// Anchored is a timetable that counts an interval, as in "@every 90s", from a time
+// that it said before, so that the times do not drift with how late they are asked
+// for. Without such a time (zero) it counts from when it is asked; what is no
+// interval is as it was.
+func Anchored(s Schedule, at time.Time) Schedule {
+	t, ok := s.(timetable)
+	if !ok || t.every == 0 {
+		return s
+	}
+	t.anchor = at
+	return t
 }
 
 // everyHour is the bit with which the library marks a field that is "*".
@@ -35,10 +51,21 @@ type timetable struct {
 	Schedule
 	zone  *time.Location
 	daily bool // its times are of certain hours
+	// every is the interval from one time to the next, anchor one of the times; both
+	// may be zero.
+	every  time.Duration
+	anchor time.Time
 }
 
 // Next implements [Schedule].
 func (t timetable) Next(now time.Time) time.Time {
+	if !t.anchor.IsZero() {
+		past := now.Sub(t.anchor) % t.every
+		if past < 0 { // the clock was set back
+			past += t.every
+		}
+		return now.Add(t.every - past).UTC()
+	}
 	if !t.daily {
 		return utc(t.Schedule.Next(now.In(t.zone)))
 	}

@@ -5,6 +5,41 @@ import (
 	"time"
 )
 
+// Intervals are counted from a time that was said before, whenever one asks; where
+// that was long ago, in the future, or not at all.
+func TestAnchored(t *testing.T) {
+	at := func(text string) time.Time {
+		v, err := time.Parse(time.TimeOnly, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.AddDate(2026, 0, 0)
+	}
+	for _, c := range []struct{ schedule, anchor, now, want string }{
+		{"@every 90s", "12:00:00", "12:00:00", "12:01:30"},
+		{"@every 90s", "12:00:00", "12:00:07", "12:01:30"},
+		{"@every 90s", "12:00:00", "12:01:29", "12:01:30"},
+		{"@every 90s", "12:00:00", "12:01:30", "12:03:00"},
+		{"@every 90s", "12:00:00", "15:44:10", "15:45:00"},
+		{"@every 90s", "12:00:00", "11:59:50", "12:00:00"},
+		{"@every 90s", "12:00:00", "10:00:00", "10:01:30"},
+		{"@every 90s", "", "12:00:07", "12:01:37"},
+		{"*/15 * * * *", "12:07:00", "12:10:00", "12:15:00"},
+	} {
+		table, err := Process{Schedule: c.schedule}.Timetable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var anchor time.Time
+		if c.anchor != "" {
+			anchor = at(c.anchor)
+		}
+		if got := Anchored(table, anchor).Next(at(c.now)); !got.Equal(at(c.want)) {
+			t.Errorf("%s from %s, asked at %s: %s, want %s", c.schedule, c.anchor, c.now, got.Format(time.TimeOnly), c.want)
+		}
+	}
+}
+
 // What a timetable says next, again and again, in RFC 3339 without seconds.
 func TestTimetable(t *testing.T) {
 	for _, c := range []struct {

@@ -46,8 +46,8 @@
 //	unhealthy     (same)      running: health becomes unhealthy
 //	unready       (same)      running: health becomes unready
 //	lines_dropped (same)      running
-//	stopping      stopping    starting, running
-//	exited        exited      starting, running, stopping
+//	stopping      stopping    starting, running: it is being stopped, or ended and postStop runs
+//	exited        exited      starting, running, stopping: nothing of the instance runs any more
 //	backed_off    backoff     exited
 //	completed     completed   exited
 //	exhausted     failed      exited; any without a process, where this build cannot run it

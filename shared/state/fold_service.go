@@ -109,6 +109,10 @@ func ExitReason(f events.ServiceExited) string {
 	return fmt.Sprintf("exit status %d", f.Code)
 }
 
+// Ended begins the reason of a stop that nobody asked for: the process ended, and what
+// follows its end runs.
+const Ended = "ended: "
+
 // Alive reports whether the service has, or is about to have, a process.
 func (s Service) Alive() bool {
 	return s.State == ServiceStarting || s.State == ServiceRunning || s.State == ServiceStopping

@@ -49,7 +49,7 @@ func TestAwait(t *testing.T) {
 		n.Desire("alpha", false, "c5")
 		await("alpha", down, "")
 		n.Desire("broken", true, "c6")
-		await("broken", up, "service broken: ended 7 times within 3.1s (at most 6 in 1m0s): no memory")
+		await("broken", up, "service broken: could not be started 7 times within 3.1s (at most 6 in 1m0s): no memory")
 		n.Desire("needy", true, "c7")
 		await("needy", up, "service needy: waiting for broken: failed")
 		n.Desire("task", true, "c8")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +39,7 @@ func TestCron(t *testing.T) {
 			t.Errorf("%s until %v, want %v", v.State, v.Until, want)
 		}
 		<-time.After(2 * time.Hour)
-		run := []string{"starting", "started", "healthy", "exited: 0", "completed", "scheduled"}
+		run := []string{"starting", "started", "healthy", "exited: 0, expected", "completed", "scheduled"}
 		expect(t, n.told("job"), append([]string{"registered", "desired", "scheduled"}, append(run, run...)...)...)
 
 		// A run that fails follows the restart policy, and its failure is told
@@ -91,13 +92,13 @@ func TestCronOtherTimes(t *testing.T) {
 			t.Errorf("%s until %v", v.State, v.Until)
 		}
 		expect(t, n.told("job"), "registered", "desired", "scheduled", "registered", "scheduled", "starting", "started", "healthy", "registered",
-			"exited: 0", "completed", "scheduled")
+			"exited: 0, expected", "completed", "scheduled")
 	})
 }
 
 func TestCronOverlap(t *testing.T) {
 	for overlap, want := range map[string][]string{
-		"skip":    {"starting", "started", "healthy", "exited: 0", "completed", "scheduled", "starting", "started", "healthy"},
+		"skip":    {"starting", "started", "healthy", "exited: 0, expected", "completed", "scheduled", "starting", "started", "healthy"},
 		"replace": {"starting", "started", "healthy", "stopping: its next run is due", "exited: 0, expected", "starting", "started", "healthy", "stopping: its next run is due"},
 	} {
 		t.Run(overlap, func(t *testing.T) {
@@ -208,6 +209,93 @@ func TestCronMissed(t *testing.T) {
 		}
 		if v, _ := n.Service("job"); v.State != state.ServiceScheduled || time.Until(v.Until) != 24*time.Hour || r.count("job") != 0 {
 			t.Errorf("%s until %v after %d runs", v.State, v.Until, r.count("job"))
+		}
+	})
+}
+
+// An interval is counted from when a run was due, not from when it ended; runs that an
+// operator asks for, and a supervisor that comes back, change nothing about it.
+func TestCronEvery(t *testing.T) {
+	for _, overlap := range []string{"skip", "replace"} {
+		t.Run(overlap, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // at midnight
+				r := newScripted()
+				r.life["job"] = 7300 * time.Millisecond
+				n := begin(t, r, nil)
+				l := job(t, "job", fmt.Sprintf(`"type":"cron","schedule":"@every 60s","overlap":%q`, overlap))
+				register := func(l spec.Located) {
+					t.Helper()
+					if err := n.Register(t.Context(), []spec.Located{l}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				register(l)
+				runs := func(want ...time.Duration) {
+					t.Helper()
+					synctest.Wait()
+					midnight := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+					var got []time.Duration
+					n.mu.Lock()
+					defer n.mu.Unlock()
+					for _, e := range n.facts {
+						if e.Type == "service.started" {
+							got = append(got, e.Time.Sub(midnight))
+						}
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("%s: runs after %v, want %v", overlap, got, want)
+					}
+				}
+				<-time.After(185 * time.Second)
+				want := []time.Duration{60 * time.Second, 120 * time.Second, 180 * time.Second}
+				runs(want...)
+
+				<-time.After(15 * time.Second) // 3:20
+				if err := n.Restart("job", "c1"); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				r.set(func() { r.life["job"] = 100 * time.Second })
+				<-time.After(25 * time.Second) // 3:45; the next one takes longer than the interval
+				want = append(want, 200*time.Second, 240*time.Second)
+				if overlap == "skip" {
+					want = append(want, 360*time.Second)
+				} else {
+					want = append(want, 300*time.Second, 360*time.Second)
+				}
+				<-time.After(140 * time.Second) // 6:05
+				runs(want...)
+
+				// Wanted anew it begins anew, and is not due for what was left out.
+				for _, running := range []bool{false, true} {
+					if err := n.Desire("job", running, ""); err != nil {
+						t.Fatal(err)
+					}
+					<-time.After(130 * time.Second)
+				}
+				want = append(want, 8*time.Minute+15*time.Second+60*time.Second, 8*time.Minute+15*time.Second+120*time.Second)
+				if overlap == "skip" {
+					want = want[:len(want)-1]
+				}
+				runs(want...)
+			})
+		})
+	}
+}
+
+func TestCronEveryResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		due := time.Now().Add(-100 * time.Second)
+		prior := state.New("local")
+		prior.Services["job"] = state.Service{
+			ID: "job", Source: events.Procd, State: state.ServiceScheduled, Until: due, Desired: events.ServiceDesired{Enabled: true, Running: true},
+		}
+		n := begin(t, newScripted(), func(o *supervisor.Options) { o.Prior, o.Resume = &prior, true })
+		if err := n.Register(t.Context(), []spec.Located{job(t, "job", `"type":"cron","schedule":"@every 60s"`)}); err != nil {
+			t.Fatal(err)
+		}
+		if v, _ := n.Service("job"); !v.Until.Equal(due.Add(120 * time.Second)) {
+			t.Errorf("it is to run %v after it was due: want 2m", v.Until.Sub(due))
 		}
 	})
 }

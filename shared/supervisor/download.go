@@ -28,8 +28,18 @@ func (p *preparer) download(ctx context.Context, at place, e spec.Ensure) error 
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return &targetError{fmt.Errorf("look at %s: %w", at.path, plain(err))}
 	}
-	// Another user's directory is no place to write by a path, so it is copied
-	// from one of the node's. A service is prepared once at a time.
+	return p.fetched(ctx, e, func(from *os.File) error {
+		return p.replace(at, mode, func(w io.Writer) error {
+			_, err := io.Copy(w, from)
+			return err
+		}, "downloaded")
+	})
+}
+
+// fetched hands over what is downloaded and has the digest. Another user's directory is
+// no place to write by a path, so it is in one of the node's meanwhile. A service is
+// prepared once at a time.
+func (p *preparer) fetched(ctx context.Context, e spec.Ensure, use func(*os.File) error) error {
 	dir := p.Layout.Downloads()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make a place to download to: %w", err)
@@ -45,10 +55,7 @@ func (p *preparer) download(ctx context.Context, at place, e spec.Ensure) error 
 		return fmt.Errorf("read what was downloaded: %w", err)
 	}
 	defer from.Close()
-	return p.replace(at, mode, func(w io.Writer) error {
-		_, err := io.Copy(w, from)
-		return err
-	}, "downloaded")
+	return use(from)
 }
 
 func digestOf(at place) string {

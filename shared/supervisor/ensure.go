@@ -67,6 +67,9 @@ func (p *preparer) entry(ctx context.Context, e spec.Ensure, field string) error
 		return p.spec.Errorf(field+member, "", "%v", err)
 	}
 	defer at.close()
+	if e.Type != spec.EnsureMkdir {
+		p.sweep(at)
+	}
 	switch e.Type {
 	case spec.EnsureMkdir:
 		err = p.mkdir(at, e.Mode.Perm(0))
@@ -86,10 +89,13 @@ func (p *preparer) entry(ctx context.Context, e spec.Ensure, field string) error
 	case spec.EnsureSymlink:
 		err = p.link(at, e.Source)
 	case spec.EnsureDownload:
-		err = p.download(ctx, at, e)
-		member = ".url"
+		if member = ".url"; e.Extract == "" || e.Extract == "none" {
+			err = p.download(ctx, at, e)
+		} else {
+			err = p.extract(ctx, at, e)
+		}
 	default:
-		return p.spec.Errorf(field+".type", "", "not supported yet: %q", e.Type)
+		return p.spec.Errorf(field+".type", "", "unknown: %q", e.Type)
 	}
 	var target *targetError
 	var passing *passingError

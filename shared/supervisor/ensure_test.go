@@ -27,7 +27,7 @@ func digest(text string) string {
 }
 
 // ensuring is a spec with some entries.
-func ensuring(t *testing.T, files map[string]string, entries ...string) spec.Located {
+func ensuring(t testing.TB, files map[string]string, entries ...string) spec.Located {
 	t.Helper()
 	return located(t, `{"id":"alpha","process":{"command":"true","ensure":[`+strings.Join(entries, ",")+`]}}`, files)
 }
@@ -60,7 +60,7 @@ func files(t *testing.T, content map[string]string) (url string, asked *atomic.I
 }
 
 // impatient is a client that does not wait between attempts.
-func impatient(t *testing.T, o fetch.Options) *fetch.Client {
+func impatient(t testing.TB, o fetch.Options) *fetch.Client {
 	o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	c := fetch.New(o)
 	t.Cleanup(c.Close)

@@ -105,27 +105,32 @@ func (s *Supervisor) runHook(ctx context.Context, base process.Command, h Hook) 
 	return e
 }
 
-// after runs the hooks that follow the end of an instance. Until they are done the
-// unit counts as stopping.
-func (s *Supervisor) after(u *unit, instance string, l spec.Located, kept []events.Port, exit process.Exit) {
-	if len(l.Process.PostStop) == 0 || s.opt.After == nil || u.hooks != nil {
+// after runs the hooks that follow the end of a unit's instance, then over. Until then
+// the unit is stopping: what follows an end belongs to it.
+func (s *Supervisor) after(u *unit, l spec.Located, kept []events.Port, exit process.Exit, over func()) {
+	if len(l.Process.PostStop) == 0 || s.opt.After == nil {
+		over()
 		return
 	}
-	ctx, cancel := context.WithCancel(s.life)
-	u.hooks = cancel
+	instance := u.instance
+	if u.state != state.ServiceStopping {
+		s.prober.Remove(string(u.id), instance)
+		u.state, u.health, u.detail = state.ServiceStopping, state.HealthUnknown, ""
+		how := state.ExitReason(events.ServiceExited{Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown})
+		s.state(u, events.ServiceStopping{Instance: instance, Reason: state.Ended + how + "; its postStop commands run"})
+	}
 	s.work.Go(func() {
-		defer cancel()
-		base, hooks, err := s.opt.After(ctx, l, Instance{Name: instance, Kept: kept})
+		base, hooks, err := s.opt.After(s.life, l, Instance{Name: instance, Kept: kept})
 		if err == nil {
 			base.ID, base.Instance = string(u.id), instance
 			base.Env = append(slices.Clone(base.Env), exitEnv(exit)...)
-			err = s.runHooks(ctx, base, hooks)
+			err = s.runHooks(s.life, base, hooks)
 		}
 		s.mail.post(func() {
-			u.hooks = nil
 			if err != nil {
 				s.opt.Log.Warn("after the end of a service", "service", u.id, "instance", instance, "error", err)
 			}
+			over()
 		})
 	})
 }

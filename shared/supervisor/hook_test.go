@@ -95,7 +95,7 @@ func TestPreStartFails(t *testing.T) {
 	r.register(t, hooked(t, `,"restartPolicy":{"budget":{"restarts":1}}`, sh("preStart", "echo cannot; echo go on; exit 3", "")))
 	v := r.until(t, "alpha", "fails", func(v state.Service) bool { return v.State == state.ServiceFailed })
 	const reason = "process.preStart[0] failed: exit status 3: cannot | go on"
-	if !strings.HasSuffix(v.Reason, ": "+reason) || !strings.HasPrefix(v.Reason, "ended 2 times") {
+	if !strings.HasSuffix(v.Reason, ": "+reason) || !strings.HasPrefix(v.Reason, "could not be started 2 times") {
 		t.Error(v.Reason)
 	}
 	if x := v.LastExit; x == nil || x.Reason != reason || !slices.Equal(x.LastLines, []string{"cannot", "go on"}) {
@@ -172,7 +172,7 @@ func TestLeaveDuringHooks(t *testing.T) {
 			data := b.Layout.Data("alpha")
 			child := filepath.Join(data, "child")
 			// The second time it does not wait.
-			s := hooked(t, "", sh(name, `echo run `+hook+`; if test -e child; then exit; fi; `+stuck, ""))
+			s := hooked(t, "", sh(name, `echo run `+hook+` $CORE_EXIT_SIGNAL; if test -e child; then exit; fi; `+stuck, ""))
 			first.register(t, s)
 			if name == "postStop" {
 				v := first.until(t, "alpha", "serves", state.Service.Serving)
@@ -189,16 +189,69 @@ func TestLeaveDuringHooks(t *testing.T) {
 			gone(t, child)
 			second.until(t, "alpha", "serves", state.Service.Serving)
 			runs := 0
+			signal := map[string]string{"postStop": " SIGKILL"}[name]
 			for _, line := range logOf(t, b) {
-				if line == name+"[0]: run "+hook {
+				if line == name+"[0]: run "+hook+signal {
 					runs++
 				}
+			}
+			if exit := second.Supervisor.State().Services["alpha"].LastExit; signal != "" && (exit == nil || exit.Signal != "SIGKILL" || exit.Expected) {
+				t.Errorf("its end was %+v", exit)
 			}
 			if runs != 2 {
 				t.Errorf("it ran %d times: %q", runs, logOf(t, b))
 			}
 		})
 	}
+}
+
+// While what follows an end runs, the service is stopping, with the end as the reason
+// where nobody asked for it; a drain waits for it and says so.
+func TestStoppingDuringPostStop(t *testing.T) {
+	b := builder(t)
+	r := beginHooked(t, b, nil, nil)
+	data := b.Layout.Data("alpha")
+	r.register(t, hooked(t, `,"restartPolicy":{"budget":{"restarts":5}}`, sh("postStop", "touch begun; while ! test -e go; do sleep 0.01; done; rm begun go", "")))
+	v := r.until(t, "alpha", "serves", state.Service.Serving)
+	begun := func() {
+		t.Helper()
+		waitFor(t, "the hook to run", func() bool { _, err := os.Stat(data + "/begun"); return err == nil })
+	}
+	proceed := func() {
+		t.Helper()
+		if err := os.WriteFile(data+"/go", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Kill(v.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	begun()
+	w, _ := r.Service("alpha")
+	if want := "ended: killed by SIGKILL; its postStop commands run"; w.State != state.ServiceStopping || w.Reason != want || w.LastExit != nil {
+		t.Errorf("it is %s: %s; want %s", w.State, w.Reason, want)
+	}
+	proceed()
+	r.until(t, "alpha", "is started again", func(w state.Service) bool { return w.Serving() && w.PID != v.PID && w.Restarts == 1 })
+
+	drained := make(chan error, 1)
+	soon, cancel := context.WithCancel(t.Context())
+	go func() { drained <- r.Drain(soon, "the node goes down") }()
+	begun()
+	if w, _ := r.Service("alpha"); w.State != state.ServiceStopping || w.Reason != "the node goes down" {
+		t.Errorf("it is %s: %s", w.State, w.Reason)
+	}
+	cancel()
+	if err := <-drained; err == nil || !strings.Contains(err.Error(), "held by alpha") {
+		t.Error(err)
+	}
+	proceed()
+	if err := r.Drain(t.Context(), "the node goes down"); err != nil {
+		t.Error(err)
+	}
+	told := r.told("alpha")
+	expect(t, told[5:], "stopping: ended: killed by SIGKILL; its postStop commands run", "exited: SIGKILL", "starting", "started", "healthy",
+		"stopping: the node goes down", "exited: SIGTERM, expected", "stopped: the node goes down")
 }
 
 // The end of a supervisor waits for hooks as it does for processes.

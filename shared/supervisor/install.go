@@ -168,17 +168,26 @@ func sameAs(at place, from io.Reader) (bool, error) {
 // what is there is never ours to remove. make fails with [fs.ErrExist] for a name
 // that is taken.
 func (a place) beside(make func(name string) error) (string, error) {
-	dir, base := filepath.Split(a.rel)
-	if len(base) > longestName {
-		base = strings.ToValidUTF8(base[:longestName], "")
-	}
+	dir := filepath.Dir(a.rel)
 	for n := 1; ; n++ { // that one is taken does not happen by itself
-		name := dir + "." + base + ".core-" + nuid.Next()
+		name := filepath.Join(dir, hidden(a.rel)+nuid.Next())
 		if err := make(name); !errors.Is(err, fs.ErrExist) || n == 3 {
 			return name, err
 		}
 	}
 }
+
+// hidden is how the name of what is beside a target begins; suffix bytes follow.
+func hidden(target string) string {
+	base := filepath.Base(target)
+	if len(base) > longestName {
+		base = strings.ToValidUTF8(base[:longestName], "")
+	}
+	return "." + base + ".core-"
+}
+
+// suffix is how long an id of package nuid is.
+const suffix = 22
 
 // longestName is what of a name goes into that of the file beside it: file systems
 // have at least 255 bytes.
@@ -186,9 +195,7 @@ const longestName = 200
 
 // replace puts a file in place when all of it is written.
 func (p *preparer) replace(at place, mode fs.FileMode, fill func(io.Writer) error, what string) error {
-	fail := func(err error) error {
-		return &targetError{fmt.Errorf("write %s: %w: see who may write there, and what space is left", at.path, plain(err))}
-	}
+	fail := func(err error) error { return unwritable(at, err) }
 	if dir := filepath.Dir(at.rel); dir != "." {
 		if err := p.mkdirs(at, dir); err != nil {
 			return err

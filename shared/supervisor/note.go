@@ -3,6 +3,7 @@ package supervisor
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"core.internal/shared/events"
 	"core.internal/shared/process"
@@ -13,6 +14,7 @@ import (
 type note struct {
 	Restarts int            `json:"restarts"`
 	Request  events.ID      `json:"request,omitempty"`
+	Due      time.Time      `json:"due,omitzero"` // a cron job's time, from which its intervals are counted
 	Ports    []events.Port  `json:"ports,omitempty"`
 	Routes   []events.Route `json:"routes,omitempty"`
 	Checks                  // how its health is known

@@ -96,6 +96,9 @@ func TestReadinessAndLiveness(t *testing.T) {
 		a.set("ready", "")
 		<-time.After(2 * time.Second)
 		expect(t, n.told("alpha")[7:], "unhealthy: hangs", "stopping: unhealthy: hangs", "exited: 0, expected", "starting", "started", "healthy")
+		if v, _ := n.Service("alpha"); v.Restarts != 1 {
+			t.Errorf("%d restarts", v.Restarts)
+		}
 	})
 }
 

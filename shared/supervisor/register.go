@@ -66,13 +66,16 @@ func (s *Supervisor) register(l spec.Located, f found, replaced bool) {
 		s.units = append(s.units, u)
 	}
 	u.spec, u.deps, u.policy, u.unusable = l, l.Dependencies, s.opt.Policy(l), ""
-	err := s.opt.Usable(l)
 	u.schedule, u.next = nil, time.Time{}
-	if err == nil && l.Process.Type == spec.TypeCron {
-		u.schedule, err = l.Process.Timetable()
-	}
-	if err != nil {
-		u.unusable = err.Error()
+	if l.Process.Type == spec.TypeCron {
+		var err error
+		if u.schedule, err = l.Process.Timetable(); err != nil {
+			u.unusable = err.Error()
+		}
+		if scheduleOf(l) != scheduleOf(was) {
+			u.anchor = time.Time{}
+		}
+		u.count(u.anchor)
 	}
 	s.state(u, events.ServiceRegistered{
 		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,
@@ -134,7 +137,7 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 		s.opt.Log.Warn("a service was adopted without what is known of it: its ports and health check come back with its next start",
 			"service", u.id, "pid", p.PID(), "error", err)
 	}
-	u.proc, u.instance, u.state, u.launched = p, p.Instance(), state.ServiceRunning, true
+	u.proc, u.instance, u.state = p, p.Instance(), state.ServiceRunning
 	u.restarts, u.answered, u.kept, u.ran = n.Restarts, n.Request, n.Ports, u.spec
 	u.built = Built{Ports: n.Ports, Routes: n.Routes, Checks: n.Checks}
 	if prior.Instance == u.instance {
@@ -155,8 +158,9 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 	if !u.gone {
 		s.reroute(u)
 	}
+	u.count(n.Due)
 	if u.replaces() {
-		u.next = u.schedule.Next(s.opt.Now())
+		u.due(u.schedule.Next(s.opt.Now()))
 	}
 }
 
@@ -165,41 +169,59 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 	u.kept = prior.Ports
 	if s.opt.Resume {
 		u.restarts, u.answered = prior.Restarts, prior.Answers
-		u.launched = prior.LastExit != nil || prior.Alive()
+		u.count(dueOf(prior, ended))
 	}
 	switch {
 	case prior.Alive():
-		exit := process.Exit{Code: -1, Unknown: true}
-		if ended != nil && ended.Instance() == prior.Instance {
-			exit = ended.Exit()
-		}
-		expected := prior.State == state.ServiceStopping
-		fact := events.ServiceExited{
-			Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
-			Expected: expected, LastLines: exit.LastLines,
-		}
-		u.state, u.lastLines = state.ServiceExited, exit.LastLines
-		if s.opt.Resume {
-			u.history = u.policy.Record(u.history, process.End{
-				At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: expected,
-			})
-		}
-		u.cause = s.state(u, fact).ID
-		if s.opt.Resume && prior.PID != 0 {
-			s.after(u, prior.Instance, u.spec, prior.Ports, exit)
-		}
+		s.recallEnd(u, prior, ended)
 	case !s.opt.Resume && prior.State != state.ServiceIdle && prior.State != state.ServiceStopped:
 		u.state = state.ServiceExited // a new boot begins anew
 	default:
 		u.state = prior.State
-		if x := prior.LastExit; u.state == state.ServiceExited && x != nil && x.PID != 0 {
-			// Nothing was decided since: what followed the end may not be done.
-			s.after(u, x.Instance, u.spec, u.kept, process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown})
-		}
 		if prior.State == state.ServiceFailed || prior.State == state.ServiceCompleted {
 			u.answered = u.desired.Restart
 		}
 	}
+}
+
+// recallEnd takes the end of an instance that was there when an earlier supervisor was.
+// What follows an end may not be done.
+func (s *Supervisor) recallEnd(u *unit, prior state.Service, ended process.Process) {
+	exit := process.Exit{Code: -1, Unknown: true}
+	if ended != nil && ended.Instance() == prior.Instance {
+		exit = ended.Exit()
+	}
+	stopped := prior.State == state.ServiceStopping && !strings.HasPrefix(prior.Reason, state.Ended)
+	fact := events.ServiceExited{
+		Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
+		Expected: stopped || done(u.spec, exit), LastLines: exit.LastLines,
+	}
+	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: stopped, Unstarted: prior.PID == 0}
+	over := func() {
+		u.state, u.lastLines = state.ServiceExited, exit.LastLines
+		if s.opt.Resume {
+			u.history = u.policy.Record(u.history, end)
+		}
+		u.cause = s.state(u, fact).ID
+	}
+	if !s.opt.Resume || prior.PID == 0 {
+		over()
+		return
+	}
+	u.state, u.instance = prior.State, prior.Instance
+	s.after(u, u.spec, prior.Ports, exit, over)
+}
+
+// dueOf is a time for which a service's run was scheduled, as far as that is known.
+func dueOf(prior state.Service, ended process.Process) time.Time {
+	if prior.State == state.ServiceScheduled || ended == nil || ended.Instance() != prior.Instance {
+		return prior.Until
+	}
+	n, err := noteOf(ended)
+	if err != nil {
+		return time.Time{} // said where it is adopted; its intervals begin anew
+	}
+	return n.Due
 }
 
 // Orphans ends what an earlier supervisor left running though no spec of it is

@@ -90,7 +90,7 @@ func (s *Supervisor) renew(u *unit, was spec.Located, replaced bool) {
 		s.reroute(u)
 	}
 	if u.replaces() && u.alive() {
-		u.next = u.schedule.Next(s.opt.Now())
+		u.due(u.schedule.Next(s.opt.Now()))
 	}
 }
 

@@ -98,7 +98,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 // idle reports whether no unit has, or may yet have, a process.
 func (s *Supervisor) idle() bool {
 	for _, u := range s.units {
-		if u.alive() || u.hooks != nil {
+		if u.alive() {
 			return false
 		}
 	}
@@ -146,7 +146,8 @@ func (s *Supervisor) act(u *unit, a controller.Action) {
 		u.state, u.waited = state.ServiceWaiting, a.Keys
 		s.state(u, events.ServiceWaiting{On: a.On, Reason: a.Reason})
 	case controller.Schedule:
-		u.state, u.next = state.ServiceScheduled, a.Next
+		u.state = state.ServiceScheduled
+		u.due(a.Next)
 		s.state(u, events.ServiceScheduled{Next: a.Next.UTC(), Reason: a.Reason, Restart: u.answered})
 	case controller.BackOff:
 		u.state = state.ServiceBackoff
@@ -162,6 +163,8 @@ func (s *Supervisor) act(u *unit, a controller.Action) {
 		s.opt.Log.Warn("service failed", "service", u.id, "reason", a.Reason)
 	case controller.Settle:
 		u.state = state.ServiceStopped
+		u.due(time.Time{})
+		u.count(time.Time{})
 		s.rest(u)
 		if f, ok := s.opt.Runner.(process.Finder); ok {
 			if err := f.Forget(string(u.id)); err != nil {

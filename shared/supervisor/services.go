@@ -46,7 +46,11 @@ type Services struct {
 	mu   sync.Mutex
 	// bins is what Install returned for what is not locked, by the spec's digest;
 	// guarded by mu.
-	bins map[string]string
+	bins  map[string]string
+	swept map[string]bool // targets beside which was looked for leftovers; guarded by mu
+	began time.Time       // of the first look; guarded by mu
+	// switching: two services that unpack to one target do so one after the other.
+	switching sync.Mutex
 }
 
 // passed are the variables that services inherit.

@@ -20,7 +20,7 @@ import (
 )
 
 // builder is a Services on a node directory of the test's own.
-func builder(t *testing.T) *supervisor.Services {
+func builder(t testing.TB) *supervisor.Services {
 	t.Helper()
 	n := config.Default()
 	n.Root = t.TempDir()
@@ -35,7 +35,7 @@ func builder(t *testing.T) *supervisor.Services {
 }
 
 // located writes a spec into a directory of its own and reads it.
-func located(t *testing.T, text string, files map[string]string) spec.Located {
+func located(t testing.TB, text string, files map[string]string) spec.Located {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {

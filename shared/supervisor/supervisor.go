@@ -63,8 +63,6 @@ type Options struct {
 	// Want says what is wanted of a service when it is registered; nothing if
 	// nil. A process that is found running unknown to Prior is wanted running.
 	Want func(spec.Located) events.ServiceDesired
-	// Usable says why a service can never be started by this build; may be nil.
-	Usable func(spec.Located) error
 	// Policy is a service's restart policy; process.PolicyOf if nil.
 	Policy func(spec.Located) process.Policy
 	// Routes says where the routes of a running instance lead, by the spec that
@@ -156,9 +154,6 @@ func New(o Options) *Supervisor {
 	}
 	if o.Want == nil {
 		o.Want = func(spec.Located) events.ServiceDesired { return events.ServiceDesired{} }
-	}
-	if o.Usable == nil {
-		o.Usable = func(spec.Located) error { return nil }
 	}
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = 10 * time.Second

@@ -157,7 +157,7 @@ func TestRestartReplaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		v, err := n.WaitService(t.Context(), "alpha", func(v state.Service) bool { return v.Answers == "c1" && v.Serving() })
-		if err != nil || v.Restarts != 1 {
+		if err != nil || v.Restarts != 0 {
 			t.Fatalf("%+v %v", v, err)
 		}
 		expect(t, n.told("alpha")[5:], "desired", "stopping: restart requested", "exited: 0, expected", "starting", "started", "healthy")
@@ -264,14 +264,18 @@ func TestBuildErrorThatPasses(t *testing.T) {
 
 func TestUnusable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := begin(t, newScripted(), func(o *supervisor.Options) {
-			o.Usable = func(spec.Located) error { return errors.New("not supported yet: dep.source oci") }
-		})
-		register(t, n, "alpha:")
-		expect(t, n.told("alpha"), "registered", "desired", "exhausted: not supported yet: dep.source oci")
+		n := begin(t, newScripted(), nil)
+		const want = "exhausted: unknown time zone Mars/Olympus"
+		s := services(t, "alpha:")[0]
+		s.Process.Type, s.Process.Schedule, s.Process.Timezone = spec.TypeCron, "@hourly", "Mars/Olympus"
+		if err := n.Register(t.Context(), []spec.Located{s}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		expect(t, n.told("alpha"), "registered", "desired", want)
 		n.Restart("alpha", "c1")
 		synctest.Wait()
-		expect(t, n.told("alpha")[3:], "desired", "exhausted: not supported yet: dep.source oci")
+		expect(t, n.told("alpha")[3:], "desired", want)
 	})
 }
 

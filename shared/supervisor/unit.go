@@ -26,6 +26,7 @@ type unit struct {
 	policy   process.Policy
 	schedule spec.Schedule // a cron job's; nil for everything else
 	next     time.Time     // its next run, once that was decided
+	anchor   time.Time     // a time at which it was to run, from which its intervals are counted
 	gone     bool          // its spec is: it is ended and forgotten
 
 	desired  events.ServiceDesired
@@ -39,8 +40,7 @@ type unit struct {
 	since     time.Time // of being healthy; zero while it is not
 	history   process.History
 	waited    []string
-	launched  bool // it was started before
-	restarts  int
+	restarts  int // starts by the restart policy
 	kept      []events.Port
 	lastLines []string
 
@@ -54,7 +54,6 @@ type unit struct {
 	stopped  bool   // its Stop has returned, or was never called
 	exited   bool   // it is gone
 	ran      spec.Located
-	hooks    context.CancelFunc // of what follows its end, while that is under way
 }
 
 func (u *unit) alive() bool {
@@ -69,9 +68,6 @@ func (u *unit) input(held bool, draining string) controller.Input {
 		Policy: u.policy, History: u.history, Waited: u.waited,
 		Schedule: u.schedule, Next: u.next, Replace: u.replaces(),
 	}
-	if u.hooks != nil {
-		in.State = state.ServiceStopping // what follows an end belongs to it
-	}
 	switch {
 	case draining != "":
 		in.Want, in.Why = false, draining
@@ -79,6 +75,19 @@ func (u *unit) input(held bool, draining string) controller.Input {
 		in.Want, in.Why = false, "its spec is gone"
 	}
 	return in
+}
+
+// due says when a cron job runs next; the zero time where that is to be decided.
+func (u *unit) due(at time.Time) {
+	if u.next = at; !at.IsZero() {
+		u.count(at)
+	}
+}
+
+// count says from when a cron job's intervals are counted; zero for the next time that
+// is decided.
+func (u *unit) count(from time.Time) {
+	u.anchor, u.schedule = from, spec.Anchored(u.schedule, from)
 }
 
 // replaces reports whether a run that is due ends the one that goes on.
@@ -100,14 +109,13 @@ const slots = 8
 
 // start states the intent to start an instance and queues it.
 func (s *Supervisor) start(u *unit, a controller.Action) {
-	if a.Request != u.answered || a.Anew {
+	switch {
+	case a.Request != u.answered || a.Anew:
 		u.history, u.answered = process.History{}, a.Request
+	case u.history.Ended:
+		u.restarts++ // nobody asked, and it is no other run
 	}
-	u.next = a.Next
-	if u.launched {
-		u.restarts++
-	}
-	u.launched = true
+	u.due(a.Next)
 	u.ran = u.spec
 	u.instance = s.opt.NewID()
 	u.state, u.health, u.detail, u.since = state.ServiceStarting, state.HealthUnknown, "", time.Time{}
@@ -118,7 +126,7 @@ func (s *Supervisor) start(u *unit, a controller.Action) {
 	s.jobs = append(s.jobs, job{
 		u: u, ctx: ctx, spec: u.spec,
 		instance: Instance{Name: u.instance, Kept: u.kept},
-		note:     note{Restarts: u.restarts, Request: u.answered},
+		note:     note{Restarts: u.restarts, Request: u.answered, Due: u.anchor},
 	})
 }
 
@@ -208,7 +216,7 @@ func (s *Supervisor) launchedUnit(u *unit, built Built, p process.Process, err e
 			fact.LastLines = hook.LastLines
 		}
 		s.over(u, fact,
-			process.End{At: s.opt.Now(), Expected: stopping, Permanent: permanent(err), Reason: reason})
+			process.End{At: s.opt.Now(), Expected: stopping, Permanent: permanent(err), Unstarted: true, Reason: reason})
 		return
 	}
 	u.proc, u.built, u.kept = p, built, built.Ports
@@ -295,7 +303,7 @@ func (s *Supervisor) finish(u *unit) {
 	p, exit := u.proc, u.proc.Exit()
 	fact := events.ServiceExited{
 		Instance: u.instance, PID: p.PID(), Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
-		Expected: u.why != "" || u.sick != "", LastLines: exit.LastLines,
+		Expected: u.why != "" || u.sick != "" || done(u.ran, exit), LastLines: exit.LastLines,
 	}
 	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: u.since, Expected: u.why != ""}
 	if u.sick != "" {
@@ -304,16 +312,27 @@ func (s *Supervisor) finish(u *unit) {
 	if end.Reason == "" {
 		end.Reason = fmt.Sprintf("exit status %d", exit.Code)
 	}
-	s.over(u, fact, end)
-	s.after(u, u.instance, u.ran, u.kept, exit)
+	s.tell(u, fact, end)
+	s.after(u, u.ran, u.kept, exit, func() { s.over(u, fact, end) })
 }
 
-// over takes the end of an instance, whether it ever ran or not.
+// tell logs the end of an instance.
+func (s *Supervisor) tell(u *unit, fact events.ServiceExited, end process.End) {
+	switch {
+	case !fact.Expected:
+		s.opt.Log.Warn("service ended", "service", u.id, "pid", fact.PID, "reason", end.Reason)
+	case u.why == "" && u.sick == "":
+		s.opt.Log.Info("service has done its work", "service", u.id, "pid", fact.PID)
+	}
+}
+
+// done reports whether an exit is what a oneshot or a run of a cron job is started for.
+func done(l spec.Located, exit process.Exit) bool { return typeOf(l) != "" && exit.OK() }
+
+// over takes the end of an instance, whether it ever ran or not, once all that belongs
+// to it is over.
 func (s *Supervisor) over(u *unit, fact events.ServiceExited, end process.End) {
 	s.prober.Remove(string(u.id), u.instance)
-	if !fact.Expected {
-		s.opt.Log.Warn("service ended", "service", u.id, "pid", fact.PID, "reason", end.Reason)
-	}
 	u.proc, u.state, u.health, u.detail, u.since = nil, state.ServiceExited, state.HealthUnknown, "", time.Time{}
 	u.lastLines = fact.LastLines
 	u.history = u.policy.Record(u.history, end)

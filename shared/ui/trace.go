@@ -38,6 +38,7 @@ type Life struct {
 	waited  bool // it backed off
 	healthy time.Time
 	stop    string
+	after   string // it ended, and what follows that runs
 }
 
 // Totals sum a trace up.
@@ -139,7 +140,11 @@ func (t *tracer) fact(f told) {
 		t.of(b.Instance, f).unwell(f.Time)
 	case events.ServiceStopping:
 		l := t.of(b.Instance, f)
-		l.stop = b.Reason
+		if strings.HasPrefix(b.Reason, state.Ended) {
+			l.after = b.Reason
+		} else {
+			l.stop = b.Reason
+		}
 		l.unwell(f.Time)
 	case events.ServiceExited:
 		t.exited(t.of(b.Instance, f), b, f.Time)
@@ -172,13 +177,16 @@ func (t *tracer) then(text string) {
 
 func (t *tracer) exited(l *Life, b events.ServiceExited, at time.Time) {
 	how := state.ExitReason(b)
-	l.desired = b.Expected && !strings.HasPrefix(l.stop, sick)
+	done := b.Expected && l.stop == "" && unasked(b) != asked
+	l.desired = b.Expected && !done && !strings.HasPrefix(l.stop, sick)
 	l.Crashed = !l.desired
 	switch {
 	case l.PID == 0 && !b.Expected:
 		how = "did not start: " + how
+	case b.Expected && l.stop == "":
+		how = unasked(b)
 	case b.Expected:
-		how = "stopped, " + cmp.Or(l.stop, "asked to")
+		how = "stopped, " + l.stop
 		if b.Code != 0 || b.Signal != "" {
 			b.Expected, b.Reason = false, ""
 			how += " (" + state.ExitReason(b) + ")"
@@ -219,8 +227,11 @@ func (t *tracer) close(l *Life) {
 			l.How = "runs, healthy"
 		}
 	}
-	if l.stop != "" {
+	switch {
+	case l.stop != "":
 		l.How = "is being stopped, " + l.stop
+	case l.after != "":
+		l.How = l.after
 	}
 	l.unwell(t.now)
 }
@@ -247,7 +258,7 @@ func (t *tracer) why(f told) string {
 	case before.Ended.IsZero():
 		text = "the instance before was lost"
 	case before.desired:
-		text = "it had been stopped: " + cmp.Or(before.stop, "asked to")
+		text = "it had been stopped: " + cmp.Or(before.stop, asked)
 	default:
 		text = "restart policy: " + before.How
 	}

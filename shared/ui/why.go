@@ -176,6 +176,10 @@ func (x *explainer) explain(v state.Service, depth int) {
 		x.say(depth, v.ID, Warn, "its instance is being started %s%s", x.since(v.Since), x.installing(depth))
 		x.restarted(v, depth)
 	case state.ServiceStopping:
+		if how, ok := strings.CutPrefix(v.Reason, state.Ended); ok {
+			x.say(depth, v.ID, Warn, "its process ended %s: %s", x.ago(v.Since), how)
+			break
+		}
 		x.say(depth, v.ID, Warn, "it is being stopped %s: %s", x.since(v.Since), orUnknown(v.Reason))
 	case state.ServiceBackoff:
 		x.ended(v, depth)
@@ -267,7 +271,7 @@ func (x *explainer) restarted(v state.Service, depth int) {
 	if v.Restarts == 0 {
 		return
 	}
-	x.say(depth, v.ID, Idle, "it is start %d since %s came up", v.Restarts+1, cmp.Or(v.Source, events.Procd))
+	x.say(depth, v.ID, Idle, "it was restarted %s by its policy since the node came up", times(v.Restarts))
 	x.ended(v, depth)
 }
 
@@ -277,21 +281,20 @@ func (x *explainer) ended(v state.Service, depth int) {
 	}
 	how := state.ExitReason(*v.LastExit)
 	who := "its last instance"
-	if v.LastExit.PID > 0 {
+	verb := "ended"
+	switch {
+	case v.LastExit.PID > 0:
 		who += fmt.Sprintf(" (pid %d)", v.LastExit.PID)
+	case !v.LastExit.Expected:
+		who, verb = "its last start", "failed"
 	}
-	if v.ID == x.id {
-		if f, ok := x.h.last("exited"); ok {
-			who += " ended " + x.ago(f.Time)
-		} else {
-			who += " ended"
-		}
-	} else {
-		who += " ended"
+	who += " " + verb
+	if f, ok := x.h.last("exited"); ok && v.ID == x.id {
+		who += " " + x.ago(f.Time)
 	}
 	tone := Warn
 	if v.LastExit.Expected {
-		tone, how = Idle, cmp.Or(x.h.stopReason(v.LastExit.Instance), "asked to")
+		tone, how = Idle, cmp.Or(x.h.stopReason(v.LastExit.Instance), unasked(*v.LastExit))
 		if strings.HasPrefix(how, sick) {
 			tone = Warn
 		}
@@ -305,8 +308,12 @@ func (x *explainer) nth(v state.Service, depth int) string {
 	if depth > 0 || x.o.Policy == nil || x.o.Policy.Budget <= 0 {
 		return text + " follows"
 	}
-	n := x.h.crashes(x.o.Now.Add(-x.o.Policy.Window))
-	return fmt.Sprintf("%s follows; it ended %s within %s, and at %d it is given up", text, times(n), x.o.Policy.Window, x.o.Policy.Budget)
+	n, ran := x.h.crashes(x.o.Now.Add(-x.o.Policy.Window))
+	verb := "ended"
+	if !ran {
+		verb = "could not be started"
+	}
+	return fmt.Sprintf("%s follows; it "+verb+" %s within %s, and at %d it is given up", text, times(n), x.o.Policy.Window, x.o.Policy.Budget)
 }
 
 // installing says what its start waits for, where facts tell.

@@ -30,7 +30,20 @@ func (x *explainer) fixes(v state.Service) []Fix {
 	if !v.Serving() {
 		x.offer(ActionLogs, v.ID, add)
 	}
+	if silent(v) {
+		all = slices.DeleteFunc(all, func(f Fix) bool { return f.Command == x.command(ActionLogs, v.ID) })
+	}
 	return all
+}
+
+// silent reports whether a service has written nothing that is known of: it never ran.
+func silent(v state.Service) bool {
+	return v.PID == 0 && v.Restarts == 0 && (v.LastExit == nil || v.LastExit.PID == 0 && len(v.LastExit.LastLines) == 0)
+}
+
+func (x *explainer) command(id ActionID, e events.Entity) string {
+	a, _ := Find(id)
+	return x.o.Program + " " + a.Verb + " " + string(e)
 }
 
 // offer adds an action that can be done now.
@@ -44,7 +57,7 @@ func (x *explainer) offer(id ActionID, e events.Entity, add func(Fix)) {
 		return
 	}
 	if ok, _ := a.Enabled(x.s, e); ok {
-		add(Fix{x.o.Program + " " + a.Verb + " " + string(e), a.About})
+		add(Fix{x.command(id, e), a.About})
 	}
 }
 

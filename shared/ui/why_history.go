@@ -109,24 +109,37 @@ func (h history) waiting() (events.ServiceWaiting, bool) {
 // stopReason is why an instance was stopped.
 func (h history) stopReason(instance string) string {
 	for _, f := range slices.Backward(h.facts) {
-		if s, ok := f.body.(events.ServiceStopping); ok && s.Instance == instance {
+		if s, ok := f.body.(events.ServiceStopping); ok && s.Instance == instance && !strings.HasPrefix(s.Reason, state.Ended) {
 			return s.Reason
 		}
 	}
 	return ""
 }
 
-// crashes counts the ends since a time that nobody asked for.
-func (h history) crashes(since time.Time) int {
-	n := 0
+// unasked is why an instance ended as it was expected to where no stop is known: a job
+// did what it was started for, or what the history had is gone.
+func unasked(x events.ServiceExited) string {
+	if x.Code == 0 && x.Signal == "" && !x.Unknown {
+		return "exit status 0"
+	}
+	return asked
+}
+
+// asked is why an instance was stopped, of which no more is known.
+const asked = "asked to"
+
+// crashes counts the ends since a time that nobody asked for, failed starts among them,
+// and tells whether an instance ran before one of them.
+func (h history) crashes(since time.Time) (n int, ran bool) {
 	for _, f := range h.facts {
 		if x, ok := f.body.(events.ServiceExited); ok && f.Time.After(since) {
 			if !x.Expected || strings.HasPrefix(h.stopReason(x.Instance), sick) {
 				n++
+				ran = ran || x.PID > 0
 			}
 		}
 	}
-	return n
+	return n, ran
 }
 
 // sick begins the reason of a stop that the restart policy asked for.
@@ -171,7 +184,10 @@ func (f told) text() string {
 	case events.ServiceWaiting:
 		return b.Reason
 	case events.ServiceStarting:
-		return fmt.Sprintf("restart %d", b.Restarts)
+		if b.Restarts == 0 {
+			return ""
+		}
+		return fmt.Sprintf("restarted %s so far", times(b.Restarts))
 	case events.ServiceStarted:
 		if b.Adopted {
 			return fmt.Sprintf("pid %d, adopted", b.PID)

@@ -262,7 +262,9 @@ func (s *Server) serve(ctx context.Context, nsd *natsd.Server) error {
 		return fmt.Errorf("bus: %w", err)
 	}
 	for err := s.Healthy(); err != nil; err = s.Healthy() {
-		if serr := pause(start, time.Millisecond); serr != nil {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-start.Done():
 			return fmt.Errorf("bus: start: %w", err)
 		}
 	}
@@ -295,17 +297,6 @@ func (s *Server) connect() (*nats.Conn, error) {
 		return nil, fmt.Errorf("bus: connect within the process: %w", err)
 	}
 	return nc, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 var _ nats.InProcessConnProvider = (*Server)(nil)

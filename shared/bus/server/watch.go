@@ -26,8 +26,10 @@ func (s *Server) tell(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := pause(ctx, time.Second); err != nil {
-			return err
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }

@@ -21,6 +21,8 @@ type Error struct {
 	Entry  string // name inside the archive; empty where it is the whole
 	Reason string
 	Err    error // may be nil
+	// TooLarge: only [Limits].Bytes forbids it.
+	TooLarge bool
 }
 
 func (e *Error) Error() string {
@@ -318,7 +320,7 @@ func (m *metered) Read(p []byte) (int, error) {
 func (u *Unpacker) grow(n int64) error {
 	u.bytes += n
 	if u.bytes > u.Limits.Bytes {
-		return &Error{Reason: fmt.Sprintf("it unpacks to more than %d bytes", u.Limits.Bytes)}
+		return &Error{Reason: fmt.Sprintf("it unpacks to more than %d bytes", u.Limits.Bytes), TooLarge: true}
 	}
 	if p := u.Limits.Packed; p > 0 && u.bytes > u.Limits.Free && u.bytes/u.Limits.Ratio > p {
 		return &Error{Reason: fmt.Sprintf("it unpacks to more than %d times its %d bytes", u.Limits.Ratio, p)}

@@ -111,7 +111,7 @@ func TestAttributesThatFail(t *testing.T) {
 		want   []string
 	}{
 		"limit": {func(c *process.Command) { c.Attributes.Limits = &spec.Limits{OpenFiles: new(spec.Limit(1 << 40))} },
-			[]string{"process.limits.openFiles: set it to 1T: operation not permitted: the supervisor's hard limit is "}},
+			[]string{"process.limits.openFiles: set it to 1T: operation not permitted: the supervisor's hard limit is ", ": lower it, or raise the sysctl fs.nr_open"}},
 		"directory": {func(c *process.Command) {
 			c.Attributes.Account, c.Attributes.Nice, c.Dir = nobody(), 1, closed
 		}, []string{"process.workingDir: enter " + closed + ": permission denied: make it a directory that the service's user may enter"}},

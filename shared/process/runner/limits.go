@@ -5,6 +5,7 @@ package runner
 import (
 	"fmt"
 	"math"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -46,11 +47,22 @@ func setLimits(l *spec.Limits) fault {
 			unix.Getrlimit(x.resource, &have)
 			return fault{
 				Errno: errno(err), Field: "process.limits." + x.name, Doing: "set it to " + x.value.String(),
-				Fix: fmt.Sprintf("the supervisor's hard limit is %s: lower it, or raise that one (only root may)", words(have.Max)),
+				Fix: fmt.Sprintf("the supervisor's hard limit is %s: lower it, or %s", words(have.Max), raising(x.resource)),
 			}
 		}
 	}
 	return fault{}
+}
+
+// raising says how a limit gets above the supervisor's.
+func raising(resource int) string {
+	switch {
+	case os.Geteuid() != 0:
+		return "raise that one as root"
+	case resource == unix.RLIMIT_NOFILE:
+		return "raise the sysctl fs.nr_open, above which nobody gets"
+	}
+	return "give the node the capability CAP_SYS_RESOURCE"
 }
 
 func words(n uint64) string {

@@ -159,9 +159,38 @@ func (p *proc) start(ctx context.Context, c process.Command) error {
 	}
 	if err != nil { // it is our child and not reaped: the pid is its own
 		unix.Kill(f.pid, unix.SIGKILL)
-		unix.Wait4(f.pid, nil, 0, nil)
+		if !reaped(f.pid, killPatience) {
+			p.r.o.Log.Warn("a process that was to become a service's got no answer from the kernel and ends when it does", "id", c.ID, "pid", f.pid, "err", err)
+		}
 	}
 	return err
+}
+
+// killPatience is how long the end of a child that was killed before it was a
+// service's may take.
+const killPatience = 2 * time.Second
+
+// reaped waits for the end of a child, and reports whether it came in time. Where it
+// waits for a device or a mount that does not answer, a kill has to wait as well; then
+// it is reaped whenever it ends, by a goroutine that nothing can end sooner.
+func reaped(pid int, patience time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+				return
+			}
+		}
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // ownFIFO lets the account of a process open its output again, as /dev/stdout.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -251,4 +252,22 @@ func resident(b *testing.B) int {
 		b.Fatal(err)
 	}
 	return pages * os.Getpagesize()
+}
+
+// A child that a kill does not end at once is not waited for without end, and reaped when
+// it ends.
+func TestKilledIsNotWaitedForWithoutEnd(t *testing.T) {
+	cmd := exec.Command("/bin/sleep", "600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	if reaped(pid, 10*time.Millisecond) {
+		t.Fatal("it runs, and is said to have ended")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() // one of both gets its status
+	eventually(t, "it is reaped", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
 }
