@@ -51,6 +51,7 @@ type Node struct {
 	// Owned by Run's goroutine.
 	lock     *flock.Flock
 	specs    []spec.Located
+	decided  config.Decisions // by operators
 	binaries map[string]string
 	runner   *runner.Runner
 	sup      *supervisor.Supervisor

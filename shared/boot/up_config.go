@@ -53,12 +53,16 @@ func (n *Node) upConfig(ctx context.Context) error {
 	return n.startSupervisor(ctx)
 }
 
-// prepare loads the specs, and has what they need built. Their credentials are
-// procd's affair.
+// prepare loads the specs and what operators decided about them, and has what they
+// need built. Their credentials are procd's affair.
 func (n *Node) prepare(ctx context.Context) error {
 	var err error
 	if n.specs, err = n.loadSpecs(); err != nil {
 		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate` checks them all"}
+	}
+	n.decided, err = config.ReadDecisions(n.layout)
+	if bad := (*config.DecisionsError)(nil); errors.As(err, &bad) {
+		return &StageError{Err: fmt.Errorf("what operators decided: %s %w", bad.File, bad.Err), Fix: bad.Fix()}
 	}
 	return n.ensureBinaries(ctx)
 }
@@ -112,8 +116,13 @@ func (n *Node) omitted(d events.Source) bool {
 	return slices.Contains(n.Omit, d) || d == events.Busd && n.Config.BusURL != ""
 }
 
+// enabled reports whether a service is to run: operators decide, else the profiles.
+func (n *Node) enabled(s spec.Located) bool {
+	return n.decided.Services[events.Entity(s.ID)].Wants(s.InProfile(n.Config.Profiles))
+}
+
 // ensureBinaries builds or finds the daemons' binaries and those of the
-// services that the profile enables. What a service that is not required needs from
+// services that are enabled. What a service that is not required needs from
 // elsewhere, the system among them, is the service's own trouble: procd tries
 // again and says so. It also installs what is locked, so that no server holds up the
 // boot; only what a required service waits for is installed here, where it may take
@@ -130,7 +139,7 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 	for _, s := range n.specs {
 		w, ok := dep.WantOf(s)
 		switch {
-		case !ok || !s.InProfile(n.Config.Profiles) || spec.Supported(s) != nil:
+		case !ok || !n.enabled(s) || spec.Supported(s) != nil:
 		case s.Required || w.Source == spec.SourceGoBuild:
 			wants = append(wants, w)
 		case w.Source.Locked() && !needed[s.ID]:

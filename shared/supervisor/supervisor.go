@@ -63,6 +63,8 @@ type Options struct {
 	// Want says what is wanted of a service when it is registered; nothing if
 	// nil. A process that is found running unknown to Prior is wanted running.
 	Want func(spec.Located) events.ServiceDesired
+	// Decided reports whether Want is right about a service even so; never if nil.
+	Decided func(spec.Located) bool
 	// Usable says why a service can never be started by this build; may be nil.
 	Usable func(spec.Located) error
 	// Policy is a service's restart policy; process.PolicyOf if nil.
@@ -156,6 +158,9 @@ func New(o Options) *Supervisor {
 	}
 	if o.Want == nil {
 		o.Want = func(spec.Located) events.ServiceDesired { return events.ServiceDesired{} }
+	}
+	if o.Decided == nil {
+		o.Decided = func(spec.Located) bool { return false }
 	}
 	if o.Usable == nil {
 		o.Usable = func(spec.Located) error { return nil }
