@@ -154,6 +154,26 @@ func TestPortHeld(t *testing.T) {
 	}
 }
 
+// What operators decided is not passed over: a node does not come up without it.
+func TestDecisionsDamaged(t *testing.T) {
+	t.Parallel()
+	file := ""
+	failure, w, _ := fails(t, harness.Options{Daemons: testnode.Daemons(testnode.Procd{}), Config: func(c *config.Node) {
+		file = c.Layout().Decisions()
+		if err := errors.Join(os.Mkdir(c.Layout().Dir, 0o700), os.WriteFile(file, []byte("{\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}})
+	want := "stage config: what operators decided: " + file +
+		" is not understood: unexpected end of JSON input\nfix: correct it, or remove it: then the profiles decide which services are enabled"
+	if failure.Error() != want {
+		t.Errorf("got\n%s\nwant\n%s", failure, want)
+	}
+	if got, want := w.stages(), until(1, failure); !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
 // A second launcher on one root names the first, which does not notice.
 func TestSecondUp(t *testing.T) {
 	t.Parallel()
