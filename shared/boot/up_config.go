@@ -135,7 +135,7 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 		}
 	}
 	var optional []dep.Want
-	needed := requiredServices(n.specs)
+	needed := n.requiredServices()
 	for _, s := range n.specs {
 		w, ok := dep.WantOf(s)
 		switch {
@@ -166,10 +166,11 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 	return nil
 }
 
-// requiredServices are the services that are required, and what they depend on.
-func requiredServices(specs []spec.Located) map[spec.ServiceID]bool {
+// requiredServices are the services that are enabled and required, and what they
+// depend on.
+func (n *Node) requiredServices() map[spec.ServiceID]bool {
 	byID := map[spec.ServiceID]spec.Located{}
-	for _, s := range specs {
+	for _, s := range n.specs {
 		byID[s.ID] = s
 	}
 	needed := map[spec.ServiceID]bool{}
@@ -182,8 +183,8 @@ func requiredServices(specs []spec.Located) map[spec.ServiceID]bool {
 			}
 		}
 	}
-	for _, s := range specs {
-		if s.Required {
+	for _, s := range n.specs {
+		if s.Required && n.enabled(s) {
 			need(s.ID)
 		}
 	}
