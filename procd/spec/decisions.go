@@ -49,15 +49,7 @@ func (r *Registry) Decide(ids []events.Entity, change func(events.Entity, *confi
 func (r *Registry) EndBoot() error {
 	r.deciding.Lock()
 	defer r.deciding.Unlock()
-	return r.decide(func(all map[events.Entity]config.Decision) {
-		for id, d := range all {
-			if d.Running = nil; d == (config.Decision{}) {
-				delete(all, id)
-			} else {
-				all[id] = d
-			}
-		}
-	})
+	return r.decide(func(all map[events.Entity]config.Decision) { config.Decisions{Services: all}.EndBoot() })
 }
 
 // decide is called with deciding held.

@@ -36,7 +36,7 @@ func (n *Node) graph() []stage {
 		{name: "config", up: n.upConfig, down: n.downConfig, patient: true},
 		{name: "bus", up: n.upBus, down: n.downBus, daemon: events.Busd},
 		{name: "edge", up: n.upEdge, down: n.downDaemon(events.Caddyd), daemon: events.Caddyd},
-		{name: "controller", up: n.upController, down: n.downDaemon(events.Procd), daemon: events.Procd},
+		{name: "controller", up: n.upController, down: n.downController, daemon: events.Procd},
 		{name: "pipelines", up: n.upPipelines, down: n.downDaemon(events.Pipelined), daemon: events.Pipelined},
 		{name: "services", up: n.upServices, down: n.downServices},
 		{name: "shells", up: n.upShells},

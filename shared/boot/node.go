@@ -59,6 +59,7 @@ type Node struct {
 	conn     *bus.Conn
 	view     *bus.View
 	adopted  map[events.Source]bool // daemons that outlived an earlier launcher
+	swept    bool                   // processes of services had to be ended without procd
 	summary  Summary                // complete when up is closed
 
 	going  chan struct{} // closed when asked is set

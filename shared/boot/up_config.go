@@ -50,7 +50,13 @@ func (n *Node) upConfig(ctx context.Context) error {
 	if err := errors.Join(n.prepare(ctx), n.unminted(minting.Wait())); err != nil {
 		return err
 	}
-	return n.startSupervisor(ctx)
+	if err := n.startSupervisor(ctx); err != nil {
+		return err
+	}
+	if err := n.resolveAddresses(); err != nil {
+		return err
+	}
+	return n.record("")
 }
 
 // prepare loads the specs and what operators decided about them, and has what they
@@ -227,10 +233,7 @@ func (n *Node) startSupervisor(ctx context.Context) error {
 	for _, d := range n.daemons() {
 		n.adopted[d] = n.daemon(d).PID > 0
 	}
-	if err := n.resolveAddresses(); err != nil {
-		return err
-	}
-	return n.record("")
+	return nil
 }
 
 // record says in the node directory where the node is to be found: for other

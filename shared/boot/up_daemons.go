@@ -38,13 +38,7 @@ func (n *Node) upBus(ctx context.Context) error {
 	if err := n.start(events.Procd, events.Pipelined); err != nil {
 		return err
 	}
-	n.view = bus.NewView(conn, n.Config.Name)
-	n.remote.init(context.WithoutCancel(ctx))
-	n.remote.run(func(ctx context.Context) error { return n.facts.Run(ctx, conn) })
-	n.remote.run(n.view.Run)
-	n.remote.run(func(ctx context.Context) error {
-		return conn.Heartbeat(ctx, n.Config.Name, events.Launcher, n.presence())
-	})
+	n.join(ctx, conn)
 	if err := n.untilReady(ctx, events.Busd); err != nil {
 		return err
 	}
@@ -52,6 +46,17 @@ func (n *Node) upBus(ctx context.Context) error {
 		return conn.ServeCommands(ctx, n.Config.Name, events.Launcher, n.command)
 	})
 	return n.facts.Flush(ctx)
+}
+
+// join begins what the launcher does on the bus beside answering requests.
+func (n *Node) join(ctx context.Context, conn *bus.Conn) {
+	n.conn, n.view = conn, bus.NewView(conn, n.Config.Name)
+	n.remote.init(context.WithoutCancel(ctx))
+	n.remote.run(func(ctx context.Context) error { return n.facts.Run(ctx, conn) })
+	n.remote.run(n.view.Run)
+	n.remote.run(func(ctx context.Context) error {
+		return conn.Heartbeat(ctx, n.Config.Name, events.Launcher, n.presence())
+	})
 }
 
 // start makes daemons wanted, those that are not left out.

@@ -140,6 +140,35 @@ func WriteDecisions(l Layout, d Decisions) error {
 	return nil
 }
 
+// EndBoot forgets what holds only until the node goes down.
+func EndBoot(l Layout) error {
+	d, err := ReadDecisions(l)
+	if err != nil {
+		return err
+	}
+	if !d.EndBoot() {
+		return nil
+	}
+	return WriteDecisions(l, d)
+}
+
+// EndBoot removes what holds only until the node goes down, and reports whether there
+// was any.
+func (d Decisions) EndBoot() bool {
+	any := false
+	for id, one := range d.Services {
+		if any = any || one.Running != nil; one.Running == nil {
+			continue
+		}
+		if one.Running = nil; one == (Decision{}) {
+			delete(d.Services, id)
+		} else {
+			d.Services[id] = one
+		}
+	}
+	return any
+}
+
 // replaceThrough is [Replace] that has the disk keep the new content before it
 // returns.
 func replaceThrough(file string, data []byte, mode os.FileMode) error {
