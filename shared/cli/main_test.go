@@ -58,6 +58,7 @@ func program() {
 func testApp() App {
 	return App{
 		Name: "launcher", Version: "v1.2.3", Up: scriptedUp,
+		End: func(_ context.Context, b Boot) (bool, error) { return false, config.RemoveNodeFile(b.Config.Layout()) },
 		Pipelines: func(config.Node) ([]pipeline.Description, error) {
 			return []pipeline.Description{
 				{Name: "build", About: "build core binaries", Params: []pipeline.Param{{Name: "targets", About: "binaries to build"}}, Steps: pipeline.Graph{{Name: "compile"}}},
