@@ -279,3 +279,43 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// What a launcher left that was killed is ended in order, and nothing is left of it.
+func TestEnd(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	first := testproc.Command(t, "launcher", root)
+	var out testproc.Buffer
+	first.Stdout, first.Stderr = &out, &out
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if all := out.Until(t, "up, or why not", func(all string) bool { return strings.HasSuffix(all, "\n") }); !strings.HasPrefix(all, "up ") {
+		t.Fatalf("the first launcher said %s", all)
+	}
+	c := config.Default()
+	c.Name, c.Root = "test", root
+	var w watched
+	end := func() (bool, error) {
+		o := boot.Options{Config: c, InProcess: events.Daemons(), Wrap: children(testproc.Self(t), nil)}
+		w.options(&o)
+		return boot.New(o).End(t.Context())
+	}
+	if _, err := end(); !errors.As(err, new(*boot.LockedError)) {
+		t.Errorf("with its launcher: %v", err)
+	}
+	first.Process.Signal(syscall.SIGKILL)
+	first.Wait()
+	if ran, err := end(); !ran || err != nil {
+		t.Errorf("something ran: %t, %v", ran, err)
+	}
+	if got, want := w.stages(), whole()[2*len(boot.Stages()):]; !slices.Equal(got, want) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if left := append(harness.Processes(root), leftovers(t, c.Layout())...); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if ran, err := end(); ran || err != nil {
+		t.Errorf("something ran: %t, %v", ran, err)
+	}
+}

@@ -51,6 +51,9 @@ func (n *Node) bringUp(ctx context.Context, stages []stage) (int, error) {
 		n.tell(Event{State: Starting}, stages, i)
 		err := n.within(ctx, s, s.up)
 		took := time.Since(began)
+		if err != nil && context.Cause(ctx) == errAsked {
+			err = &StageError{Err: errAsked} // whatever of it the stage met
+		}
 		if err != nil {
 			failure := n.failure(s, err)
 			n.state(s, events.StageFailed{Index: i + 1, Reason: failure.Err.Error(), Fix: failure.Fix, LastLines: failure.LastLines})
@@ -64,6 +67,9 @@ func (n *Node) bringUp(ctx context.Context, stages []stage) (int, error) {
 	// Who is told that the node is up sees that in its state.
 	last := events.Entity(stages[len(stages)-1].name)
 	_, err := n.view.Wait(ctx, func(s state.State) bool { return s.Stages[last].State == state.StageReady })
+	if err != nil && context.Cause(ctx) == errAsked {
+		err = errAsked
+	}
 	return len(stages), err
 }
 

@@ -72,6 +72,10 @@ func (n *Node) start(daemons ...events.Source) error {
 	return nil
 }
 
+// lastWords bounds how long the bus may take to acknowledge what was stated last: on a
+// busy machine, with a disk to write through to, seconds.
+const lastWords = 5 * time.Second
+
 // downBus ends what the launcher does on the bus, then the bus. Daemons whose
 // own stage did not come run since the stage of the bus, and end before it.
 func (n *Node) downBus(ctx context.Context) error {
@@ -82,7 +86,7 @@ func (n *Node) downBus(ctx context.Context) error {
 		}
 	}
 	if n.conn != nil {
-		flush, cancel := context.WithTimeout(ctx, time.Second)
+		flush, cancel := context.WithTimeout(ctx, lastWords)
 		defer cancel()
 		err = errors.Join(err, n.facts.Flush(flush), n.remote.stop())
 		n.conn.Close()
