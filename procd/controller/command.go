@@ -190,8 +190,13 @@ func (c *controller) await(id events.Entity, verb events.Verb, command events.ID
 
 // resume takes up the commands that an earlier procd accepted and did not finish.
 func (c *controller) resume(ctx context.Context, prior state.State) {
+	services := prior.Stages["services"].State
 	for _, o := range prior.Outcomes {
-		if o.Target == events.Procd {
+		switch {
+		case o.Target != events.Procd:
+		case o.Verb == "drain" && c.Config.Stage != "" && services != state.StageStopping && services != state.StageStopped && !o.State.Final():
+			c.Facts.State(o.Entity, events.CommandFailed{Verb: o.Verb, Reason: errAnew.Error()}, o.Command)
+		default:
 			c.again(ctx, o)
 		}
 	}

@@ -58,6 +58,8 @@ type controller struct {
 	told     map[string]bool // conditions; first serve's, then watch's alone
 	pending  sync.WaitGroup  // of awaited commands
 
+	drainedAt atomic.Pointer[time.Time] // when the end of the services was first asked for; nil before
+
 	begun   atomic.Bool // what was wanted before counts no more
 	mu      sync.Mutex
 	awaited map[events.ID]bool // commands whose outcome is yet to be stated; guarded by mu

@@ -68,14 +68,26 @@ func enables(enabled bool, by events.Source) func(events.Entity, *config.Decisio
 	}
 }
 
+// errAnew ends a procd whose node was going down when its launcher was killed, and
+// comes up again: the next procd starts what this one stopped.
+var errAnew = errors.New("the node comes up again while it was going down")
+
+// drained reports whether the end of the services began before t.
+func (c *controller) drained(t time.Time) bool {
+	at := c.drainedAt.Load()
+	return at != nil && at.Before(t)
+}
+
 // drain stops everything, within what the launcher waits for, and ends what was
 // wanted until then.
 func (c *controller) drain(ctx context.Context) error {
+	now := time.Now()
+	c.drainedAt.CompareAndSwap(nil, &now)
 	ctx, cancel := context.WithTimeout(ctx, c.Config.StopTimeout*9/5)
 	defer cancel()
 	err := c.sup.Drain(ctx, "node is going down")
-	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
-		return err // procd ends, and whoever takes its place goes on with this
+	if cause := context.Cause(ctx); cause != nil && cause != context.DeadlineExceeded {
+		return cause // procd ends, and whoever takes its place knows what to do
 	}
 	if err := c.registry.EndBoot(); err != nil {
 		c.Log.Warn("what was stopped or started until the node went down stays so", "error", err)

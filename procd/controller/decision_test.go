@@ -196,3 +196,50 @@ func TestDecisionsNotRecorded(t *testing.T) {
 		t.Errorf("something was recorded: %v", err)
 	}
 }
+
+// A node whose launcher was killed while it went down, and that comes up again, has
+// its services: a procd that stops them, or has, makes way for another.
+func TestDrainedComesUpAgain(t *testing.T) {
+	t.Parallel()
+	for _, held := range []bool{false, true} {
+		t.Run(fmt.Sprintf("held %t", held), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, map[string]string{"alpha": "", "beta": ""})
+			step := r.launcher()
+			step("controller", events.StageStarting{Index: 4})
+			step("services", events.StageStarting{Index: 6})
+			step("services", events.StageReady{Index: 6})
+			first := r.child()
+			before := r.serving("alpha", "beta")
+			step("services", events.StageStopping{Index: 6})
+			if held { // it does not end while it is halted
+				if err := syscall.Kill(before.Services["alpha"].PID, syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+			}
+			drain := r.send(events.NodeEntity, events.DrainServices{})
+			if held {
+				r.until("alpha is being stopped", func(s state.State) bool { return s.Services["alpha"].State == state.ServiceStopping })
+			} else {
+				want(t, r.outcome(drain), state.OutcomeCompleted, "")
+			}
+			step("config", events.StageStarting{Index: 1})
+			step("controller", events.StageStarting{Index: 4})
+			step("services", events.StageStarting{Index: 6})
+			if err := first.Wait(); err == nil {
+				t.Error("the first procd ended well")
+			}
+			r.child()
+			after := r.until("all serve again", func(s state.State) bool {
+				a, b := s.Services["alpha"], s.Services["beta"]
+				return a.Serving() && b.Serving() && a.PID != before.Services["alpha"].PID
+			})
+			if b := after.Services["beta"]; b.PID == before.Services["beta"].PID {
+				t.Errorf("beta was not stopped: pid %d", b.PID)
+			}
+			if held {
+				want(t, r.outcome(drain), state.OutcomeFailed, "the node comes up again while it was going down")
+			}
+		})
+	}
+}

@@ -38,6 +38,9 @@ func downCommand() *command {
 			limit, cancel := context.WithTimeout(ctx, value[time.Duration](c, "timeout"))
 			defer cancel()
 			err := c.askDown(limit, pid)
+			if errors.Is(err, errLauncherGone) {
+				return c.takeDownWhatIsLeft(ctx, layout, began)
+			}
 			if err == nil && pid > 0 {
 				err = released(limit, layout)
 			}
@@ -125,14 +128,19 @@ func (c *call) askDown(ctx context.Context, pid int) error {
 	return err
 }
 
+// errLauncherGone ends the wait for a launcher that was killed while the node went
+// down.
+var errLauncherGone = errors.New("the launcher is gone")
+
 // watchDown shows stages until the bus is gone.
 func (c *call) watchDown(ctx context.Context, s *session, outcome func(state.State) (state.Outcome, bool)) error {
 	show := render.NewBoot(c.err)
 	defer show.Close()
 	shown := map[string]state.StageState{}
 	changed := s.view.Watch(ctx)
-	gone := time.NewTicker(20 * time.Millisecond)
+	gone, killed := time.NewTicker(20*time.Millisecond), time.NewTicker(500*time.Millisecond)
 	defer gone.Stop()
+	defer killed.Stop()
 	for {
 		st := s.view.State()
 		o, known := outcome(st)
@@ -163,6 +171,10 @@ func (c *call) watchDown(ctx context.Context, s *session, outcome func(state.Sta
 		case <-gone.C:
 			if !s.NC.IsConnected() {
 				return nil
+			}
+		case <-killed.C:
+			if l := c.launcher(); l != nil && !l.Running {
+				return errLauncherGone
 			}
 		case <-ctx.Done():
 			return ctx.Err()
