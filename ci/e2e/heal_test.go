@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"core.internal/shared/events"
 	"core.internal/shared/harness"
+	"core.internal/shared/testutil/testproc"
 )
 
 // pidOf finds the running daemon of a node by its binary and root.
@@ -165,6 +167,46 @@ func TestDownWithoutLauncher(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A launcher that is killed while it takes the node down does not leave it half way:
+// the down that waits for it goes on, and an up brings the services back.
+func TestLauncherKilledGoingDown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	slow := `{"id":"slow","profiles":["default"],"process":{"command":"/bin/sh","args":["-c","trap '' TERM; while :; do sleep 1; done"],"stopTimeout":"4s"}}`
+	if err := os.WriteFile(filepath.Join(dir, "slow.json"), []byte(slow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := up(t, "--specs", dir)
+	half := func() (down *exec.Cmd, said *testproc.Buffer) {
+		t.Helper()
+		down, said = exec.Command(b.launcher, "down", "--root", b.root), &testproc.Buffer{}
+		down.Stdout, down.Stderr = said, said
+		if err := down.Start(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "slow is being stopped", func() bool { return strings.HasSuffix(b.wants("slow")["slow"], " stopping") })
+		return down, said
+	}
+	down, _ := half()
+	down.Process.Kill()
+	down.Wait()
+	b.killLauncher()
+	b.ended = false
+	b.start("--specs", dir)
+	for id, is := range b.wants("alpha", "beta", "slow") {
+		if is != "enabled running" {
+			t.Errorf("%s is %s", id, is)
+		}
+	}
+
+	down, said := half()
+	b.killLauncher()
+	if err := down.Wait(); err != nil || !strings.Contains(said.String(), "is gone: taking down what it left") || !strings.Contains(said.String(), "node local is down in") {
+		t.Errorf("down: %v\n%s", err, said)
+	}
+	b.nothingLeft()
 }
 
 // Where everything was killed, down removes what is left in the node directory.
