@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"core.internal/shared/config"
@@ -20,7 +19,10 @@ func (r *rig) layout() config.Layout {
 	return config.Node{Name: testbus.Node, Root: r.root}.Layout()
 }
 
-// kill ends procd as a crash would, and the bus with everything it knew.
+// lingers makes a service end only when it is killed, after the node's stop timeout.
+func (r *rig) lingers(id string) { r.edit(id, `"reloadSignal":"SIGWINCH"`, `"stopSignal":"SIGWINCH"`) }
+
+// killBoth ends procd as a crash would, and the bus with everything it knew.
 func (r *rig) killBoth(procd *exec.Cmd) {
 	r.t.Helper()
 	procd.Process.Kill()
@@ -98,15 +100,12 @@ func TestDecisionsOutliveBusAndProcd(t *testing.T) {
 func TestStopOutlivesBusAndProcd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": "", "beta": ""})
+	r.lingers("alpha")
 	step := r.launcher()
 	step("controller", events.StageStarting{Index: 4})
 	step("services", events.StageStarting{Index: 6})
 	first := r.child()
 	pid := r.serving("alpha", "beta").Services["alpha"].PID
-	// It does not end while it is halted.
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
 	r.send("alpha", events.StopService{})
 	r.until("alpha is being stopped", func(s state.State) bool { return s.Services["alpha"].State == state.ServiceStopping })
 	r.killBoth(first)
@@ -205,6 +204,9 @@ func TestDrainedComesUpAgain(t *testing.T) {
 		t.Run(fmt.Sprintf("held %t", held), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, map[string]string{"alpha": "", "beta": ""})
+			if held {
+				r.lingers("alpha")
+			}
 			step := r.launcher()
 			step("controller", events.StageStarting{Index: 4})
 			step("services", events.StageStarting{Index: 6})
@@ -212,11 +214,6 @@ func TestDrainedComesUpAgain(t *testing.T) {
 			first := r.child()
 			before := r.serving("alpha", "beta")
 			step("services", events.StageStopping{Index: 6})
-			if held { // it does not end while it is halted
-				if err := syscall.Kill(before.Services["alpha"].PID, syscall.SIGSTOP); err != nil {
-					t.Fatal(err)
-				}
-			}
 			drain := r.send(events.NodeEntity, events.DrainServices{})
 			if held {
 				r.until("alpha is being stopped", func(s state.State) bool { return s.Services["alpha"].State == state.ServiceStopping })
