@@ -50,7 +50,7 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 
 func app() cli.App {
 	return cli.App{
-		Name: "launcher", Version: daemon.Version(), Up: up,
+		Name: "launcher", Version: daemon.Version(), Up: up, End: end,
 		Pipelines: builtin.Describe,
 		Specs: func(c config.Node) spec.Dirs {
 			return spec.Dirs{Workspace: builtin.Workspace(c), Root: c.Root, Extra: c.Specs}

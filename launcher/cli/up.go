@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -26,23 +28,11 @@ func up(ctx context.Context, b cli.Boot) error {
 	unread := make(chan os.Signal, 1)
 	signal.Notify(unread, syscall.SIGPIPE)
 	defer signal.Stop(unread)
-	layout := b.Config.Layout()
-	if err := os.MkdirAll(layout.Logs(), 0o700); err != nil {
-		return &cli.Problem{Err: fmt.Errorf("make the directory of log files: %w", err), Fix: "choose a directory that you may write to with --root"}
-	}
-	file, err := os.OpenFile(layout.Log(string(events.Launcher)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the launcher's log: %w", err)
-	}
-	defer file.Close()
-	logger, err := log.New(file, log.Options{Level: b.Config.LogLevel, Format: b.Config.LogFormat, Source: events.Launcher, Node: b.Config.Name})
+	node, file, err := open(b)
 	if err != nil {
 		return err
 	}
-	node := boot.New(boot.Options{
-		Config: b.Config, Environ: b.Environ, Workspace: builtin.Workspace(b.Config), Log: logger,
-		Progress: func(e boot.Event) { b.Progress(event(e)) },
-	})
+	defer file.Close()
 	// While the node comes up hardly anything is garbage.
 	usual := func() {}
 	if os.Getenv("GOGC") == "" {
@@ -68,6 +58,37 @@ func up(ctx context.Context, b cli.Boot) error {
 		}, func(error) { done() })
 	}
 	return g.Run()
+}
+
+// end takes down what a launcher left that was killed.
+func end(ctx context.Context, b cli.Boot) (bool, error) {
+	node, file, err := open(b)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	return node.End(ctx)
+}
+
+// open prepares a node, and the log of its launcher, which the caller closes.
+func open(b cli.Boot) (*boot.Node, io.Closer, error) {
+	layout := b.Config.Layout()
+	if err := os.MkdirAll(layout.Logs(), 0o700); err != nil {
+		return nil, nil, &cli.Problem{Err: fmt.Errorf("make the directory of log files: %w", err), Fix: "choose a directory that you may write to with --root"}
+	}
+	file, err := os.OpenFile(layout.Log(string(events.Launcher)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the launcher's log: %w", err)
+	}
+	logger, err := log.New(file, log.Options{Level: b.Config.LogLevel, Format: b.Config.LogFormat, Source: events.Launcher, Node: b.Config.Name})
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	node := boot.New(boot.Options{
+		Config: b.Config, Environ: b.Environ, Workspace: builtin.Workspace(b.Config), Log: logger,
+		Progress: func(e boot.Event) { b.Progress(event(e)) },
+	})
+	return node, file, nil
 }
 
 func event(e boot.Event) cli.StageEvent {

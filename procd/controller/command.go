@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,10 @@ func (c *controller) command(ctx context.Context, m bus.Command) error {
 		return nil
 	}
 	change, err := c.change(m)
+	var unrecorded error
+	if err == nil {
+		unrecorded, err = c.decide(m)
+	}
 	if err != nil {
 		c.Facts.State(m.Entity, events.CommandRejected{Verb: verb, Reason: err.Error()}, m.ID)
 		return nil
@@ -47,7 +52,9 @@ func (c *controller) command(ctx context.Context, m bus.Command) error {
 			return nil
 		}
 	}
-	c.await(m.Entity, verb, m.ID, func() error { return c.reach(ctx, verb, m.Entity, m.ID) })
+	c.await(m.Entity, verb, m.ID, func() error {
+		return cmp.Or(c.reach(ctx, verb, m.Entity, m.ID), unrecorded)
+	})
 	return nil
 }
 
@@ -94,19 +101,8 @@ func (c *controller) change(m bus.Command) (func(events.Entity) func(*events.Ser
 	default:
 		return nil, fmt.Errorf("procd does not know %q: it knows enable, disable, start, stop, restart, reload, apply and drain", m.Type.Verb())
 	}
-	members := c.members(m.Entity)
-	if len(members) == 0 {
+	if len(c.members(m.Entity)) == 0 {
 		return nil, c.unknown(m.Entity)
-	}
-	var decided events.ServiceDesired
-	change(&decided)
-	switch m.Body.(type) {
-	case events.EnableService, events.DisableService:
-		for _, id := range members {
-			if err := c.registry.Decide(id, events.Desired{Enabled: decided.Enabled}); err != nil {
-				return nil, err
-			}
-		}
 	}
 	return func(id events.Entity) func(*events.ServiceDesired) {
 		if !now(id) {
@@ -165,13 +161,6 @@ func (c *controller) goal(verb events.Verb, id events.Entity, command events.ID)
 	return g
 }
 
-// drain stops everything, within what the launcher waits for.
-func (c *controller) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.Config.StopTimeout*9/5)
-	defer cancel()
-	return c.sup.Drain(ctx, "node is going down")
-}
-
 // await states the outcome of a command once it is known. Where procd ends
 // before that, its successor takes it up.
 func (c *controller) await(id events.Entity, verb events.Verb, command events.ID, outcome func() error) {
@@ -201,8 +190,13 @@ func (c *controller) await(id events.Entity, verb events.Verb, command events.ID
 
 // resume takes up the commands that an earlier procd accepted and did not finish.
 func (c *controller) resume(ctx context.Context, prior state.State) {
+	services := prior.Stages["services"].State
 	for _, o := range prior.Outcomes {
-		if o.Target == events.Procd {
+		switch {
+		case o.Target != events.Procd:
+		case o.Verb == "drain" && c.Config.Stage != "" && services != state.StageStopping && services != state.StageStopped && !o.State.Final():
+			c.Facts.State(o.Entity, events.CommandFailed{Verb: o.Verb, Reason: errAnew.Error()}, o.Command)
+		default:
 			c.again(ctx, o)
 		}
 	}

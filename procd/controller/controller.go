@@ -15,6 +15,7 @@ import (
 	"core.internal/procd/process"
 	registry "core.internal/procd/spec"
 	"core.internal/shared/bus"
+	"core.internal/shared/config"
 	"core.internal/shared/daemon"
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
@@ -57,6 +58,8 @@ type controller struct {
 	told     map[string]bool // conditions; first serve's, then watch's alone
 	pending  sync.WaitGroup  // of awaited commands
 
+	drainedAt atomic.Pointer[time.Time] // when the end of the services was first asked for; nil before
+
 	begun   atomic.Bool // what was wanted before counts no more
 	mu      sync.Mutex
 	awaited map[events.ID]bool // commands whose outcome is yet to be stated; guarded by mu
@@ -66,7 +69,7 @@ func (c *controller) run(ctx context.Context) error {
 	digest := registry.Dirs(c.Config, c.workspace).Digest()
 	specs, broken := registry.Load(c.Config, c.workspace)
 	c.view = bus.NewView(c.Bus, c.Config.Name)
-	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Log)
+	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Layout, c.Log)
 	c.view.Lost(c.registry.Lost)
 	c.beats = process.NewBeats(c.Bus, c.Config.Name)
 	processes := process.New(c.Daemon, c.busURL(), c.workspace)
@@ -101,8 +104,8 @@ func (c *controller) run(ctx context.Context) error {
 			return err
 		}
 		resume := c.stageReached(prior)
-		if broken != nil && !resume {
-			return broken
+		if err := errors.Join(broken, c.registry.Damaged()); err != nil && !resume {
+			return err
 		}
 		if broken != nil {
 			specs = c.last(specs, prior)
@@ -188,17 +191,9 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 		Prior: &prior, Resume: resume, Gate: gate,
 		Beats: c.beats.Last, Probed: c.probes.Probed,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
-		Want: func(s spec.Located) events.ServiceDesired {
-			id := events.Entity(s.ID)
-			enabled := s.InProfile(c.Config.Profiles)
-			if d, ok := c.registry.Desired(id); ok {
-				enabled = d.Enabled
-			}
-			want := events.ServiceDesired{Enabled: enabled, Running: enabled}
-			if before, ok := prior.Services[id]; ok && resume && !c.begun.Load() {
-				want.Running, want.Restart = before.Desired.Running, before.Desired.Restart
-			}
-			return want
+		Want:        func(s spec.Located) events.ServiceDesired { return c.want(s, prior, resume) },
+		Decided: func(s spec.Located) bool {
+			return !resume || c.registry.Decision(events.Entity(s.ID)) != (config.Decision{})
 		},
 	})
 }

@@ -9,13 +9,14 @@
 //
 // It loads the specs, takes over the services of an earlier procd, and, once the
 // launcher has come to the stage "services", starts what is wanted: what
-// operators decided (core_desired), else what the profile enables. Run alone it
-// waits for nothing but the bus.
+// operators decided, else what the profile enables. Run alone it waits for nothing
+// but the bus.
 //
 // A procd that comes back while its services run, and finds specs that are wrong
 // by themselves or beside each other, takes none of them: it goes on with what was
 // registered last (core_specs) and states specs.refused. One that begins a node
-// ends with what is wrong.
+// ends with what is wrong. So it is with a record of operators' decisions that is
+// no good: one that comes back goes on with what the bus knows.
 //
 // It follows the specs: what changes in their directories is read again and put
 // into force, unless the settings leave that to the command apply. Wrong ones

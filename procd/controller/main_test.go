@@ -101,9 +101,15 @@ func newRig(t *testing.T, specs map[string]string) *rig {
 		"CORE_WORKSPACE=" + t.TempDir(), "CORE_STOP_TIMEOUT=2s",
 	}
 	r.op = r.bus.Connect(events.Operator)
-	r.view = bus.NewView(r.op, testbus.Node)
-	testproc.Background(t, r.view.Run)
+	r.view = r.newView()
 	return r
+}
+
+// newView is what a shell sees that begins to look now.
+func (r *rig) newView() *bus.View {
+	view := bus.NewView(r.op, testbus.Node)
+	testproc.Background(r.t, view.Run)
+	return view
 }
 
 // write makes a spec.

@@ -24,7 +24,16 @@ func (c *controller) watch(ctx context.Context) error {
 	changed := c.view.Watch(ctx)
 	for {
 		if c.view.Live() {
-			c.view.Look(c.conditions)
+			anew := false
+			c.view.Look(func(s state.State) {
+				services := s.Stages["services"]
+				if anew = services.State == state.StageStarting && c.drained(services.Since); !anew {
+					c.conditions(s)
+				}
+			})
+			if anew {
+				return errAnew
+			}
 		} else {
 			c.condition("core.bus", c.Bus.NC.IsConnected())
 		}

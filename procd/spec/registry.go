@@ -3,7 +3,6 @@ package spec
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"core.internal/shared/bus"
+	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/spec"
 )
@@ -23,28 +23,37 @@ import (
 // Registry keeps core_specs and core_desired of one node. Make one with
 // [NewRegistry].
 type Registry struct {
-	conn *bus.Conn
-	node events.Node
-	log  *slog.Logger
-	wake chan struct{}
+	conn   *bus.Conn
+	node   events.Node
+	layout config.Layout
+	boot   string // of the machine
+	log    *slog.Logger
+	wake   chan struct{}
+
+	deciding sync.Mutex // held from the reading of decided to the writing of its file
 
 	mu      sync.Mutex
-	values  map[entry][]byte                 // what the buckets should have; nil for a key that goes; guarded by mu
-	dirty   map[entry]bool                   // of which this is yet to be written; guarded by mu
-	desired map[events.Entity]events.Desired // guarded by mu
+	values  map[entry][]byte                  // what the buckets should have; nil for a key that goes; guarded by mu
+	dirty   map[entry]bool                    // of which this is yet to be written; guarded by mu
+	stored  map[entry]time.Time               // since when the buckets have what was read; nil afterwards; guarded by mu
+	decided map[events.Entity]config.Decision // as its file has it; replaced, not changed; guarded by mu
+	damaged error                             // why the file cannot be used; guarded by mu
 }
 
 type entry struct{ bucket, key string }
 
-// NewRegistry returns a registry that knows nothing yet.
-func NewRegistry(c *bus.Conn, node events.Node, log *slog.Logger) *Registry {
+// NewRegistry returns a registry that knows nothing yet, of the node with the
+// directory of l.
+func NewRegistry(c *bus.Conn, node events.Node, l config.Layout, log *slog.Logger) *Registry {
 	return &Registry{
-		conn: c, node: node, log: log, wake: make(chan struct{}, 1),
-		values: map[entry][]byte{}, dirty: map[entry]bool{}, desired: map[events.Entity]events.Desired{},
+		conn: c, node: node, layout: l, boot: machineBoot(), log: log, wake: make(chan struct{}, 1),
+		values: map[entry][]byte{}, dirty: map[entry]bool{}, stored: map[entry]time.Time{},
+		decided: map[events.Entity]config.Decision{},
 	}
 }
 
-// Read learns what the buckets have, trying until it has or ctx ends.
+// Read learns what the buckets have, trying until it has or ctx ends, and what was
+// decided.
 func (r *Registry) Read(ctx context.Context) error {
 	for _, bucket := range []string{events.BucketDesired, events.BucketSpecs} {
 		for {
@@ -61,7 +70,7 @@ func (r *Registry) Read(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return r.recall()
 }
 
 func (r *Registry) read(ctx context.Context, bucket string) error {
@@ -71,8 +80,7 @@ func (r *Registry) read(ctx context.Context, bucket string) error {
 	if err != nil {
 		return err
 	}
-	prefix := events.DesiredKey(r.node, "")
-	watch, err := kv.Watch(ctx, prefix+"*", jetstream.IgnoreDeletes())
+	watch, err := kv.Watch(ctx, events.DesiredKey(r.node, "*"), jetstream.IgnoreDeletes())
 	if err != nil {
 		return err
 	}
@@ -83,46 +91,13 @@ func (r *Registry) read(ctx context.Context, bucket string) error {
 			if v == nil {
 				return nil
 			}
-			r.learn(entry{bucket, v.Key()}, events.Entity(strings.TrimPrefix(v.Key(), prefix)), v.Value())
+			r.mu.Lock()
+			r.values[entry{bucket, v.Key()}], r.stored[entry{bucket, v.Key()}] = v.Value(), v.Created()
+			r.mu.Unlock()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-}
-
-func (r *Registry) learn(e entry, id events.Entity, value []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if e.bucket == events.BucketDesired {
-		var d events.Desired
-		if err := json.Unmarshal(value, &d); err != nil {
-			r.log.Warn("what was wanted of a service is not understood: its profiles decide", "service", id, "error", err)
-			return
-		}
-		r.desired[id] = d
-	}
-	r.values[e] = value
-}
-
-// Desired tells what operators decided about a service; false if nothing.
-func (r *Registry) Desired(id events.Entity) (events.Desired, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	d, ok := r.desired[id]
-	return d, ok
-}
-
-// Decide records what operators want of a service.
-func (r *Registry) Decide(id events.Entity, d events.Desired) error {
-	value, err := json.Marshal(d)
-	if err != nil {
-		return fmt.Errorf("record what is wanted of %s: %w", id, err)
-	}
-	r.mu.Lock()
-	r.desired[id] = d
-	r.mu.Unlock()
-	r.put(entry{events.BucketDesired, events.DesiredKey(r.node, id)}, value)
-	return nil
 }
 
 // Specs returns what was last registered, as the bucket had it, sorted by id.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	registry "core.internal/procd/spec"
+	"core.internal/shared/bus"
 	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/spec"
@@ -29,6 +30,27 @@ func located(t *testing.T, id string) spec.Located {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func nodeDir(t *testing.T) config.Layout {
+	l := config.Node{Name: testbus.Node, Root: t.TempDir()}.Layout()
+	if err := os.Mkdir(l.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func newRegistry(c *bus.Conn, l config.Layout) *registry.Registry {
+	return registry.NewRegistry(c, testbus.Node, l, slog.New(slog.DiscardHandler))
+}
+
+func open(t *testing.T, c *bus.Conn, bucket string) jetstream.KeyValue {
+	t.Helper()
+	kv, err := c.Bucket(t.Context(), bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kv
 }
 
 // run runs a registry until the returned function is called.
@@ -83,29 +105,18 @@ func watch(ctx context.Context, kv jetstream.KeyValue, key, part string) bool {
 func TestRegistry(t *testing.T) {
 	b := testbus.Start(t, events.Procd)
 	c := b.Connect(events.Procd)
-	r := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	l := nodeDir(t)
+	r := newRegistry(c, l)
 	if err := r.Read(t.Context()); err != nil {
 		t.Fatal(err)
-	}
-	if _, ok := r.Desired("alpha"); ok {
-		t.Error("something was decided already")
 	}
 	stop := run(t, r)
 	if err := r.Publish([]spec.Located{located(t, "alpha"), located(t, "beta")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Decide("alpha", events.Desired{Enabled: true}); err != nil {
-		t.Fatal(err)
-	}
+	enable(t, r, "alpha", true)
 	op := b.Connect(events.Operator)
-	open := func(bucket string) jetstream.KeyValue {
-		kv, err := op.Bucket(t.Context(), bucket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return kv
-	}
-	specs, desired := open(events.BucketSpecs), open(events.BucketDesired)
+	specs, desired := open(t, op, events.BucketSpecs), open(t, op, events.BucketDesired)
 	until(t, specs, "local.alpha", `"id":"alpha"`)
 	until(t, specs, "local.beta", `"id":"beta"`)
 	until(t, desired, "local.alpha", `{"enabled":true}`)
@@ -116,13 +127,10 @@ func TestRegistry(t *testing.T) {
 	until(t, desired, "local.alpha", `{"enabled":true}`)
 	stop()
 
-	// A later procd learns what was decided, and a spec that is gone goes.
-	next := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	// A spec that is gone goes.
+	next := newRegistry(c, l)
 	if err := next.Read(t.Context()); err != nil {
 		t.Fatal(err)
-	}
-	if d, ok := next.Desired("alpha"); !ok || !d.Enabled {
-		t.Errorf("alpha: %+v %v", d, ok)
 	}
 	run(t, next)
 	if err := next.Publish([]spec.Located{located(t, "alpha")}); err != nil {
@@ -141,7 +149,7 @@ func TestRegisteredSpecs(t *testing.T) {
 		t.Fatal(err)
 	}
 	published := spec.WithReplicas([]spec.Located{many, located(t, "alpha")})
-	r := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	r := newRegistry(c, nodeDir(t))
 	stop := run(t, r)
 	if err := r.Publish(published); err != nil {
 		t.Fatal(err)
@@ -154,7 +162,7 @@ func TestRegisteredSpecs(t *testing.T) {
 		until(t, kv, "local."+id, `"id":"`+id+`"`)
 	}
 	stop()
-	next := registry.NewRegistry(c, testbus.Node, slog.New(slog.DiscardHandler))
+	next := newRegistry(c, nodeDir(t))
 	if err := next.Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -167,27 +175,6 @@ func TestRegisteredSpecs(t *testing.T) {
 		if !reflect.DeepEqual(g.Service, want.Service) || g.Digest != want.Digest || g.Dir != want.Dir || g.ReplicaOf != want.ReplicaOf || g.Replica != want.Replica {
 			t.Errorf("%s was\n%+v, is\n%+v", want.ID, want, g)
 		}
-	}
-}
-
-// A value that nobody understands does not keep procd from coming up.
-func TestNonsenseIsPassedOver(t *testing.T) {
-	b := testbus.Start(t, events.Procd)
-	c := b.Connect(events.Procd)
-	kv, err := c.Bucket(t.Context(), events.BucketDesired)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := kv.Put(t.Context(), events.DesiredKey(testbus.Node, "alpha"), []byte("yes")); err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	r := registry.NewRegistry(c, testbus.Node, slog.New(slog.NewTextHandler(&log, nil)))
-	if err := r.Read(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := r.Desired("alpha"); ok || !strings.Contains(log.String(), "service=alpha") {
-		t.Errorf("%v, log %q", ok, log.String())
 	}
 }
 

@@ -92,4 +92,14 @@ func TestBinaries(t *testing.T) {
 			t.Errorf("%s: where nothing can be downloaded: %v", members, err)
 		}
 	}
+	// What an operator disabled is not needed.
+	n := begin(`,"required":true,"dependencies":["beta"]`)
+	reset(true)
+	n.decided.Services = map[events.Entity]config.Decision{"alpha": {Enabled: new(bool)}}
+	if err := n.ensureBinaries(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := reset(false); len(got) > 0 {
+		t.Errorf("asked for %v though alpha is disabled", got)
+	}
 }

@@ -154,6 +154,26 @@ func TestPortHeld(t *testing.T) {
 	}
 }
 
+// What operators decided is not passed over: a node does not come up without it.
+func TestDecisionsDamaged(t *testing.T) {
+	t.Parallel()
+	file := ""
+	failure, w, _ := fails(t, harness.Options{Daemons: testnode.Daemons(testnode.Procd{}), Config: func(c *config.Node) {
+		file = c.Layout().Decisions()
+		if err := errors.Join(os.Mkdir(c.Layout().Dir, 0o700), os.WriteFile(file, []byte("{\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}})
+	want := "stage config: what operators decided: " + file +
+		" is not understood: unexpected end of JSON input\nfix: correct it, or remove it: then the profiles decide which services are enabled"
+	if failure.Error() != want {
+		t.Errorf("got\n%s\nwant\n%s", failure, want)
+	}
+	if got, want := w.stages(), until(1, failure); !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
 // A second launcher on one root names the first, which does not notice.
 func TestSecondUp(t *testing.T) {
 	t.Parallel()
@@ -257,5 +277,45 @@ func TestAdopt(t *testing.T) {
 	stop(t, n)
 	if left := append(harness.Processes(root), leftovers(t, n.Layout)...); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// What a launcher left that was killed is ended in order, and nothing is left of it.
+func TestEnd(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	first := testproc.Command(t, "launcher", root)
+	var out testproc.Buffer
+	first.Stdout, first.Stderr = &out, &out
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if all := out.Until(t, "up, or why not", func(all string) bool { return strings.HasSuffix(all, "\n") }); !strings.HasPrefix(all, "up ") {
+		t.Fatalf("the first launcher said %s", all)
+	}
+	c := config.Default()
+	c.Name, c.Root = "test", root
+	var w watched
+	end := func() (bool, error) {
+		o := boot.Options{Config: c, InProcess: events.Daemons(), Wrap: children(testproc.Self(t), nil)}
+		w.options(&o)
+		return boot.New(o).End(t.Context())
+	}
+	if _, err := end(); !errors.As(err, new(*boot.LockedError)) {
+		t.Errorf("with its launcher: %v", err)
+	}
+	first.Process.Signal(syscall.SIGKILL)
+	first.Wait()
+	if ran, err := end(); !ran || err != nil {
+		t.Errorf("something ran: %t, %v", ran, err)
+	}
+	if got, want := w.stages(), whole()[2*len(boot.Stages()):]; !slices.Equal(got, want) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if left := append(harness.Processes(root), leftovers(t, c.Layout())...); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if ran, err := end(); ran || err != nil {
+		t.Errorf("something ran: %t, %v", ran, err)
 	}
 }

@@ -36,7 +36,7 @@ func (n *Node) graph() []stage {
 		{name: "config", up: n.upConfig, down: n.downConfig, patient: true},
 		{name: "bus", up: n.upBus, down: n.downBus, daemon: events.Busd},
 		{name: "edge", up: n.upEdge, down: n.downDaemon(events.Caddyd), daemon: events.Caddyd},
-		{name: "controller", up: n.upController, down: n.downDaemon(events.Procd), daemon: events.Procd},
+		{name: "controller", up: n.upController, down: n.downController, daemon: events.Procd},
 		{name: "pipelines", up: n.upPipelines, down: n.downDaemon(events.Pipelined), daemon: events.Pipelined},
 		{name: "services", up: n.upServices, down: n.downServices},
 		{name: "shells", up: n.upShells},
@@ -51,6 +51,9 @@ func (n *Node) bringUp(ctx context.Context, stages []stage) (int, error) {
 		n.tell(Event{State: Starting}, stages, i)
 		err := n.within(ctx, s, s.up)
 		took := time.Since(began)
+		if err != nil && context.Cause(ctx) == errAsked {
+			err = &StageError{Err: errAsked} // whatever of it the stage met
+		}
 		if err != nil {
 			failure := n.failure(s, err)
 			n.state(s, events.StageFailed{Index: i + 1, Reason: failure.Err.Error(), Fix: failure.Fix, LastLines: failure.LastLines})
@@ -64,6 +67,9 @@ func (n *Node) bringUp(ctx context.Context, stages []stage) (int, error) {
 	// Who is told that the node is up sees that in its state.
 	last := events.Entity(stages[len(stages)-1].name)
 	_, err := n.view.Wait(ctx, func(s state.State) bool { return s.Stages[last].State == state.StageReady })
+	if err != nil && context.Cause(ctx) == errAsked {
+		err = errAsked
+	}
 	return len(stages), err
 }
 

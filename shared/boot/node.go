@@ -51,6 +51,7 @@ type Node struct {
 	// Owned by Run's goroutine.
 	lock     *flock.Flock
 	specs    []spec.Located
+	decided  config.Decisions // by operators
 	binaries map[string]string
 	runner   *runner.Runner
 	sup      *supervisor.Supervisor
@@ -58,6 +59,7 @@ type Node struct {
 	conn     *bus.Conn
 	view     *bus.View
 	adopted  map[events.Source]bool // daemons that outlived an earlier launcher
+	swept    bool                   // processes of services had to be ended without procd
 	summary  Summary                // complete when up is closed
 
 	going  chan struct{} // closed when asked is set

@@ -50,15 +50,25 @@ func (n *Node) upConfig(ctx context.Context) error {
 	if err := errors.Join(n.prepare(ctx), n.unminted(minting.Wait())); err != nil {
 		return err
 	}
-	return n.startSupervisor(ctx)
+	if err := n.startSupervisor(ctx); err != nil {
+		return err
+	}
+	if err := n.resolveAddresses(); err != nil {
+		return err
+	}
+	return n.record("")
 }
 
-// prepare loads the specs, and has what they need built. Their credentials are
-// procd's affair.
+// prepare loads the specs and what operators decided about them, and has what they
+// need built. Their credentials are procd's affair.
 func (n *Node) prepare(ctx context.Context) error {
 	var err error
 	if n.specs, err = n.loadSpecs(); err != nil {
 		return &StageError{Err: err, Fix: "correct the spec; `launcher spec validate` checks them all"}
+	}
+	n.decided, err = config.ReadDecisions(n.layout)
+	if bad := (*config.DecisionsError)(nil); errors.As(err, &bad) {
+		return &StageError{Err: fmt.Errorf("what operators decided: %s %w", bad.File, bad.Err), Fix: bad.Fix()}
 	}
 	return n.ensureBinaries(ctx)
 }
@@ -112,8 +122,13 @@ func (n *Node) omitted(d events.Source) bool {
 	return slices.Contains(n.Omit, d) || d == events.Busd && n.Config.BusURL != ""
 }
 
+// enabled reports whether a service is to run: operators decide, else the profiles.
+func (n *Node) enabled(s spec.Located) bool {
+	return n.decided.Services[events.Entity(s.ID)].Wants(s.InProfile(n.Config.Profiles))
+}
+
 // ensureBinaries builds or finds the daemons' binaries and those of the
-// services that the profile enables. What a service that is not required needs from
+// services that are enabled. What a service that is not required needs from
 // elsewhere, the system among them, is the service's own trouble: procd tries
 // again and says so. It also installs what is locked, so that no server holds up the
 // boot; only what a required service waits for is installed here, where it may take
@@ -126,11 +141,11 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 		}
 	}
 	var optional []dep.Want
-	needed := requiredServices(n.specs)
+	needed := n.requiredServices()
 	for _, s := range n.specs {
 		w, ok := dep.WantOf(s)
 		switch {
-		case !ok || !s.InProfile(n.Config.Profiles):
+		case !ok || !n.enabled(s):
 		case s.Required || w.Source == spec.SourceGoBuild:
 			wants = append(wants, w)
 		case w.Source.Locked() && !needed[s.ID]:
@@ -157,10 +172,11 @@ func (n *Node) ensureBinaries(ctx context.Context) error {
 	return nil
 }
 
-// requiredServices are the services that are required, and what they depend on.
-func requiredServices(specs []spec.Located) map[spec.ServiceID]bool {
+// requiredServices are the services that are enabled and required, and what they
+// depend on.
+func (n *Node) requiredServices() map[spec.ServiceID]bool {
 	byID := map[spec.ServiceID]spec.Located{}
-	for _, s := range specs {
+	for _, s := range n.specs {
 		byID[s.ID] = s
 	}
 	needed := map[spec.ServiceID]bool{}
@@ -173,8 +189,8 @@ func requiredServices(specs []spec.Located) map[spec.ServiceID]bool {
 			}
 		}
 	}
-	for _, s := range specs {
-		if s.Required {
+	for _, s := range n.specs {
+		if s.Required && n.enabled(s) {
 			need(s.ID)
 		}
 	}
@@ -217,10 +233,7 @@ func (n *Node) startSupervisor(ctx context.Context) error {
 	for _, d := range n.daemons() {
 		n.adopted[d] = n.daemon(d).PID > 0
 	}
-	if err := n.resolveAddresses(); err != nil {
-		return err
-	}
-	return n.record("")
+	return nil
 }
 
 // record says in the node directory where the node is to be found: for other

@@ -39,13 +39,7 @@ func (n *Node) upBus(ctx context.Context) error {
 	if err := n.start(events.Procd, events.Pipelined); err != nil {
 		return err
 	}
-	n.view = bus.NewView(conn, n.Config.Name)
-	n.remote.init(context.WithoutCancel(ctx))
-	n.remote.run(func(ctx context.Context) error { return n.facts.Run(ctx, conn) })
-	n.remote.run(n.view.Run)
-	n.remote.run(func(ctx context.Context) error {
-		return conn.Heartbeat(ctx, n.Config.Name, events.Launcher, n.presence())
-	})
+	n.join(ctx, conn)
 	if err := n.untilReady(ctx, events.Busd); err != nil {
 		return err
 	}
@@ -53,6 +47,17 @@ func (n *Node) upBus(ctx context.Context) error {
 		return conn.ServeCommands(ctx, n.Config.Name, events.Launcher, n.command)
 	})
 	return n.facts.Flush(ctx)
+}
+
+// join begins what the launcher does on the bus beside answering requests.
+func (n *Node) join(ctx context.Context, conn *bus.Conn) {
+	n.conn, n.view = conn, bus.NewView(conn, n.Config.Name)
+	n.remote.init(context.WithoutCancel(ctx))
+	n.remote.run(func(ctx context.Context) error { return n.facts.Run(ctx, conn) })
+	n.remote.run(n.view.Run)
+	n.remote.run(func(ctx context.Context) error {
+		return conn.Heartbeat(ctx, n.Config.Name, events.Launcher, n.presence())
+	})
 }
 
 // start makes daemons wanted, those that are not left out.
@@ -68,6 +73,10 @@ func (n *Node) start(daemons ...events.Source) error {
 	return nil
 }
 
+// lastWords bounds how long the bus may take to acknowledge what was stated last: on a
+// busy machine, with a disk to write through to, seconds.
+const lastWords = 5 * time.Second
+
 // downBus ends what the launcher does on the bus, then the bus. Daemons whose
 // own stage did not come run since the stage of the bus, and end before it.
 func (n *Node) downBus(ctx context.Context) error {
@@ -78,7 +87,7 @@ func (n *Node) downBus(ctx context.Context) error {
 		}
 	}
 	if n.conn != nil {
-		flush, cancel := context.WithTimeout(ctx, time.Second)
+		flush, cancel := context.WithTimeout(ctx, lastWords)
 		defer cancel()
 		err = errors.Join(err, n.facts.Flush(flush), n.remote.stop())
 		n.conn.Close()

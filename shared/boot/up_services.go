@@ -87,7 +87,7 @@ func (n *Node) settledWell(s state.State, service state.Service) bool {
 
 // downServices asks procd to stop every service in reverse order.
 func (n *Node) downServices(ctx context.Context) error {
-	if n.conn == nil {
+	if n.conn == nil || !n.daemon(events.Procd).Desired.Running {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*n.Config.StopTimeout)

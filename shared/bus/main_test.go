@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +16,7 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
+	"core.internal/shared/process/ports"
 	"core.internal/shared/testutil/testproc"
 )
 
@@ -35,8 +36,13 @@ type broker struct {
 // over restarts.
 func start(t testing.TB, store string, sources ...events.Source) *broker {
 	t.Helper()
+	// Not a port that the kernel hands out: it would while the bus is down.
+	port, err := ports.Free("tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
 	b := &broker{t: t, config: server.Config{
-		Node: node, Listen: "127.0.0.1:0", Store: store, StoreDir: t.TempDir(), Keys: t.TempDir(), Log: logger(t),
+		Node: node, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Store: store, StoreDir: t.TempDir(), Keys: t.TempDir(), Log: logger(t),
 	}}
 	for _, s := range append(sources, events.Busd, events.Operator) {
 		if err := bus.Mint(b.config.Keys, s); err != nil {
@@ -63,7 +69,6 @@ func (b *broker) up() {
 		b.t.Fatalf("the bus did not start: %v", err)
 	}
 	b.Server = s
-	b.config.Listen = strings.TrimPrefix(s.ClientURL(), "nats://")
 	b.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -20,19 +20,22 @@ type App struct {
 	// Up brings a node up, tells when it is up, and returns when it is down
 	// again, because ctx ended or somebody asked for it.
 	Up func(ctx context.Context, b Boot) error
+	// End takes down what a launcher left that was killed, and reports whether
+	// anything still ran.
+	End func(ctx context.Context, b Boot) (ran bool, err error)
 	// Pipelines lists what a node of these settings can run.
 	Pipelines func(config.Node) ([]pipeline.Description, error)
 	// Specs says where a node of these settings finds its specs.
 	Specs func(config.Node) spec.Dirs
 }
 
-// Boot is what [App.Up] gets.
+// Boot is what [App.Up] and [App.End] get.
 type Boot struct {
 	Config  config.Node
 	Environ []string
 	// Progress is told each step, from one goroutine at a time.
 	Progress func(StageEvent)
-	// Up is called once, when the node is up.
+	// Up is called once, when the node is up; nil for End.
 	Up func(Summary)
 }
 

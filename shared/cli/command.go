@@ -61,6 +61,7 @@ type call struct {
 	stdin   io.Reader
 	out     *render.Stream // data
 	err     *render.Stream // everything else
+	quiet   bool           // nobody reads notes
 }
 
 // text returns the value of one of the command's own flags.
@@ -72,7 +73,11 @@ func value[T any](c *call, name string) T {
 }
 
 // note tells something that is no data and no error.
-func (c *call) note(text string) { _ = c.err.Print(c.err.Dim("note: " + text)) }
+func (c *call) note(text string) {
+	if !c.quiet {
+		_ = c.err.Print(c.err.Dim("note: " + text))
+	}
+}
 
 // prepare resolves the paths of a tree.
 func (m *command) prepare(path []string) *command {

@@ -47,7 +47,7 @@ func (c *call) candidates(ctx context.Context, words []string, last string) []st
 	if err != nil {
 		return nil
 	}
-	at := &call{app: c.app, root: c.root, command: m, environ: c.environ, out: c.out, err: c.err}
+	at := &call{app: c.app, root: c.root, command: m, environ: c.environ, out: c.out, err: c.err, quiet: true}
 	at.set = m.newSet(at)
 	if n := len(rest); n > 0 && strings.HasPrefix(rest[n-1], "-") && !strings.Contains(rest[n-1], "=") {
 		if f := at.set.Lookup(strings.TrimLeft(rest[n-1], "-")); f != nil && c.takesValue(m, rest[n-1]) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -19,7 +21,7 @@ func downCommand() *command {
 	a := action(ui.ActionShutdown)
 	return &command{
 		name: a.Verb, about: a.About, node: true,
-		long: "Asks the launcher over the bus, or with a signal where the bus does not answer, and returns when nothing of the\nnode is left. A node that is not running is down already.",
+		long: "Asks the launcher over the bus, or with a signal where the bus does not answer, and returns when nothing of the\nnode is left. Where the launcher was killed, takes down in order what it left. A node that is not running is down\nalready.",
 		flags: func(f *flags) {
 			f.within("timeout", 2*time.Minute, "how long to wait until it is down")
 		},
@@ -31,11 +33,14 @@ func downCommand() *command {
 			layout := c.node.Layout()
 			pid := holder(layout)
 			if c.node.BusURL == "" && pid == 0 {
-				return c.nothingToTakeDown(ctx, layout)
+				return c.takeDownWhatIsLeft(ctx, layout, began)
 			}
 			limit, cancel := context.WithTimeout(ctx, value[time.Duration](c, "timeout"))
 			defer cancel()
 			err := c.askDown(limit, pid)
+			if errors.Is(err, errLauncherGone) {
+				return c.takeDownWhatIsLeft(ctx, layout, began)
+			}
 			if err == nil && pid > 0 {
 				err = released(limit, layout)
 			}
@@ -48,24 +53,50 @@ func downCommand() *command {
 			if err != nil {
 				return err
 			}
-			return c.out.Print(fmt.Sprintf("%snode %s is down in %s", c.out.Mark(ui.OK), c.node.Name, ui.Took(time.Since(began))))
+			return c.isDown(began)
 		},
 	}
 }
 
-// nothingToTakeDown is the end of down where no launcher has the node.
-func (c *call) nothingToTakeDown(ctx context.Context, layout config.Layout) error {
-	if _, err := config.ReadNodeFile(layout); err == nil { // left by a launcher that did not end by itself
-		if conn, err := c.connect(ctx, connectTimeoutStale); err == nil {
-			conn.Close()
-			return &Problem{
-				Err: fmt.Errorf("the launcher of node %q is gone, and what it started runs on", c.node.Name),
-				Fix: fmt.Sprintf("`%s up` takes it over; then `%s down`", c.app.Name, c.app.Name),
+// takeDownWhatIsLeft is the end of down where no launcher has the node.
+func (c *call) takeDownWhatIsLeft(ctx context.Context, layout config.Layout, began time.Time) error {
+	launcher := ""
+	switch f, err := config.ReadNodeFile(layout); {
+	case err == nil:
+		launcher = fmt.Sprintf(" (pid %d)", f.PID)
+	case !leftovers(layout):
+		c.note(fmt.Sprintf("node %q is not running in %s", c.node.Name, layout.Dir))
+		return nil
+	}
+	c.note(fmt.Sprintf("the launcher of node %q%s is gone: taking down what it left", c.node.Name, launcher))
+	show := render.NewBoot(c.err)
+	ran, err := c.app.End(ctx, Boot{Config: c.node, Environ: c.environ, Progress: show.Show})
+	show.Close()
+	switch {
+	case err != nil:
+		return err
+	case !ran:
+		return c.out.Print(fmt.Sprintf("%snode %s was down already: removed what was left of it in %s", c.out.Mark(ui.OK), c.node.Name, layout.Dir))
+	}
+	return c.isDown(began)
+}
+
+func (c *call) isDown(began time.Time) error {
+	return c.out.Print(fmt.Sprintf("%snode %s is down in %s", c.out.Mark(ui.OK), c.node.Name, ui.Took(time.Since(began))))
+}
+
+// leftovers reports whether the node directory has something that stands for a
+// process.
+func leftovers(layout config.Layout) bool {
+	for _, of := range []string{"", "daemons"} {
+		entries, _ := os.ReadDir(filepath.Join(layout.Run(), of))
+		for _, e := range entries {
+			if !e.IsDir() {
+				return true
 			}
 		}
 	}
-	c.note(fmt.Sprintf("node %q is not running in %s", c.node.Name, layout.Dir))
-	return nil
+	return false
 }
 
 // askTimeout bounds the wait for a bus that is there and takes no request, as
@@ -97,14 +128,19 @@ func (c *call) askDown(ctx context.Context, pid int) error {
 	return err
 }
 
+// errLauncherGone ends the wait for a launcher that was killed while the node went
+// down.
+var errLauncherGone = errors.New("the launcher is gone")
+
 // watchDown shows stages until the bus is gone.
 func (c *call) watchDown(ctx context.Context, s *session, outcome func(state.State) (state.Outcome, bool)) error {
 	show := render.NewBoot(c.err)
 	defer show.Close()
 	shown := map[string]state.StageState{}
 	changed := s.view.Watch(ctx)
-	gone := time.NewTicker(20 * time.Millisecond)
+	gone, killed := time.NewTicker(20*time.Millisecond), time.NewTicker(500*time.Millisecond)
 	defer gone.Stop()
+	defer killed.Stop()
 	for {
 		st := s.view.State()
 		o, known := outcome(st)
@@ -135,6 +171,10 @@ func (c *call) watchDown(ctx context.Context, s *session, outcome func(state.Sta
 		case <-gone.C:
 			if !s.NC.IsConnected() {
 				return nil
+			}
+		case <-killed.C:
+			if l := c.launcher(); l != nil && !l.Running {
+				return errLauncherGone
 			}
 		case <-ctx.Done():
 			return ctx.Err()

@@ -58,6 +58,7 @@ func program() {
 func testApp() App {
 	return App{
 		Name: "launcher", Version: "v1.2.3", Up: scriptedUp,
+		End: func(_ context.Context, b Boot) (bool, error) { return false, config.RemoveNodeFile(b.Config.Layout()) },
 		Pipelines: func(config.Node) ([]pipeline.Description, error) {
 			return []pipeline.Description{
 				{Name: "build", About: "build core binaries", Params: []pipeline.Param{{Name: "targets", About: "binaries to build"}}, Steps: pipeline.Graph{{Name: "compile"}}},
@@ -89,11 +90,6 @@ func scriptedUp(ctx context.Context, b Boot) error {
 	tell(1, render.Ready, "", 34*time.Millisecond)
 	tell(2, render.Starting, "", 0)
 	tell(2, render.Ready, "", 150*time.Millisecond)
-	b.Up(Summary{
-		BusURL: "nats://127.0.0.1:4222", EdgeURL: "http://127.0.0.1:8080", ConsoleURL: "http://console.localhost:8080/login?token=T",
-		Took: 196 * time.Millisecond, Stages: []StageTime{{"config", 12 * time.Millisecond}, {"bus", 34 * time.Millisecond}, {"services", 150 * time.Millisecond}},
-		State: upState(b.Config.Name),
-	})
 	if dir := os.Getenv("TEST_PIDS"); dir != "" {
 		file := filepath.Join(dir, string(b.Config.Name))
 		if err := flock.New(file).Lock(); err != nil { // until the process ends
@@ -103,6 +99,11 @@ func scriptedUp(ctx context.Context, b Boot) error {
 			return err
 		}
 	}
+	b.Up(Summary{
+		BusURL: "nats://127.0.0.1:4222", EdgeURL: "http://127.0.0.1:8080", ConsoleURL: "http://console.localhost:8080/login?token=T",
+		Took: 196 * time.Millisecond, Stages: []StageTime{{"config", 12 * time.Millisecond}, {"bus", 34 * time.Millisecond}, {"services", 150 * time.Millisecond}},
+		State: upState(b.Config.Name),
+	})
 	if os.Getenv("TEST_UP") != "once" {
 		<-ctx.Done()
 	}

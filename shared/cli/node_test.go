@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"core.internal/shared/bus"
+	"core.internal/shared/cli/render"
 	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
@@ -319,7 +321,7 @@ func TestDown(t *testing.T) {
 	n.expect(0, "down", "[1/1] bus         stopped   2.0ms", "node local is down in")
 }
 
-// What a launcher that is gone has started does not end by being asked for.
+// What a launcher left that is gone is noted, and ended by down.
 func TestDownWithoutALauncher(t *testing.T) {
 	n := startNode(t)
 	root := t.TempDir()
@@ -327,14 +329,58 @@ func TestDownWithoutALauncher(t *testing.T) {
 	if err := os.MkdirAll(layout.Run(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := config.WriteNodeFile(layout, config.NodeFile{Version: config.NodeFileVersion, PID: 1, BusURL: n.bus.URL()}); err != nil {
+	if err := config.WriteNodeFile(layout, config.NodeFile{Version: config.NodeFileVersion, PID: 4711, BusURL: n.bus.URL()}); err != nil {
 		t.Fatal(err)
 	}
-	var out, errs testproc.Buffer
-	code := ExitCode(Exec(t.Context(), []string{"down", "--root", root, "--bus.seed-file", n.bus.Seed(events.Operator)}, nil, nil, &out, &errs, testApp()))
-	if code != ExitFailed || !strings.Contains(errs.String(), "is gone, and what it started runs on\nfix: `launcher up` takes it over; then `launcher down`") {
-		t.Errorf("status %d\n%s", code, errs.String())
+	ran, failure := true, error(nil)
+	app := testApp()
+	app.End = func(_ context.Context, b Boot) (bool, error) {
+		if b.Config.Layout() != (config.Layout{Dir: layout.Dir, Root: root}) {
+			t.Errorf("asked to end %+v", b.Config.Layout())
+		}
+		b.Progress(StageEvent{Stage: "bus", Index: 2, Total: 7, State: render.Stopped, Took: time.Millisecond})
+		return ran, failure
 	}
+	run := func(code int, command string, texts ...string) {
+		t.Helper()
+		var out, errs testproc.Buffer
+		args := append(strings.Fields(command), "--root", root, "--bus.seed-file", n.bus.Seed(events.Operator))
+		if got := ExitCode(Exec(t.Context(), args, nil, nil, &out, &errs, app)); got != code {
+			t.Errorf("%s: status %d, want %d", command, got, code)
+		}
+		for _, text := range texts {
+			if all := errs.String() + out.String(); !strings.Contains(all, text) {
+				t.Errorf("%s: no %q in\n%s", command, text, all)
+			}
+		}
+	}
+	note := "note: the launcher (pid 4711) is gone and its daemons run on: `launcher up` takes them over, `launcher down` ends them\n"
+	run(0, "status", note, "node local")
+	run(0, "status --output json", note, "\"launcher\": {\n    \"pid\": 4711,\n    \"running\": false\n  }")
+	run(0, "events", note)
+	run(0, "restart alpha", note)
+	var out, errs testproc.Buffer
+	words := []string{"__complete", "--", "restart", "--root=" + root, "--bus.seed-file=" + n.bus.Seed(events.Operator), "a"}
+	if err := Exec(t.Context(), words, nil, nil, &out, &errs, app); err != nil || !strings.Contains(out.String(), "alpha") || errs.String() != "" {
+		t.Errorf("%v: %q, and on standard error %q", err, out.String(), errs.String())
+	}
+
+	gone := `note: the launcher of node "local" (pid 4711) is gone: taking down what it left` + "\n"
+	run(0, "down", gone, "[2/7] bus         stopped   1.0ms\n", "node local is down in ")
+	ran = false
+	run(0, "down", gone, "node local was down already: removed what was left of it in "+layout.Dir)
+	failure = errors.New("take down stage edge: it clings")
+	run(1, "down", gone, "error: take down stage edge: it clings")
+	if err := config.RemoveNodeFile(layout); err != nil {
+		t.Fatal(err)
+	}
+	run(0, "down", `note: node "local" is not running in `)
+	// Without the node's file there may be processes all the same.
+	if err := os.WriteFile(filepath.Join(layout.Run(), "alpha.proc"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ran, failure = true, nil
+	run(0, "down", `note: the launcher of node "local" is gone: taking down what it left`, "node local is down in ")
 }
 
 // A damaged credential is not taken for a node that does not answer.

@@ -40,7 +40,27 @@ func (c *call) withConn(ctx context.Context, fn func(context.Context, *bus.Conn)
 		return err
 	}
 	defer conn.Close()
+	if l := c.launcher(); l != nil && !l.Running {
+		c.note(fmt.Sprintf("the launcher (pid %d) is gone and its daemons run on: `%s up` takes them over, `%s down` ends them", l.PID, c.app.Name, c.app.Name))
+	}
 	return fn(ctx, conn)
+}
+
+// launcher is the launcher of the node; nil where that is not known, as with
+// --bus.url.
+func (c *call) launcher() *state.StatusLauncher {
+	if c.node.BusURL != "" {
+		return nil
+	}
+	layout := c.node.Layout()
+	if held(layout) {
+		return &state.StatusLauncher{PID: holder(layout), Running: true}
+	}
+	f, err := config.ReadNodeFile(layout)
+	if err != nil {
+		return nil
+	}
+	return &state.StatusLauncher{PID: f.PID}
 }
 
 // withSession is withConn with the node's state, which has caught up when fn

@@ -18,6 +18,7 @@ import (
 func statusCommand() *command {
 	return &command{
 		name: "status", about: "show stages, daemons, services, runs and routes", node: true,
+		long:     "A launcher that was killed is noted on standard error; its daemons run on. With --output json the member\n`launcher` has its pid and whether it runs; it is missing where --bus.url names a node that may be elsewhere.",
 		examples: []string{"status", "status --watch", "status --wide", "status --output json"},
 		flags: func(f *flags) {
 			outputs("table", "json")(f)
@@ -40,12 +41,18 @@ func statusCommand() *command {
 					}
 				}
 				if c.text(outputFlag) == "json" {
-					return printJSON(c.out, state.DocumentWith(s.view.State(), used))
+					return printJSON(c.out, c.document(s.view.State(), used))
 				}
 				return c.out.Print(c.statusLines(s.view.State(), used)...)
 			})
 		},
 	}
+}
+
+func (c *call) document(st state.State, used events.Usage) state.Status {
+	d := state.DocumentWith(st, used)
+	d.Launcher = c.launcher()
+	return d
 }
 
 // statusLines is a state as text, with what services use where that is wanted.
@@ -75,7 +82,7 @@ func (c *call) statusWatch(ctx context.Context, s *session) error {
 func (c *call) statusWatchWith(ctx context.Context, s *session, used func() events.Usage) error {
 	switch {
 	case c.text(outputFlag) == "json":
-		return c.watch(ctx, s, func(st state.State) error { return json.NewEncoder(c.out).Encode(state.DocumentWith(st, used())) })
+		return c.watch(ctx, s, func(st state.State) error { return json.NewEncoder(c.out).Encode(c.document(st, used())) })
 	case c.out.Terminal:
 		return c.watchScreen(ctx, s, used)
 	}

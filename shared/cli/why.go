@@ -49,7 +49,7 @@ func (c *call) why(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	w, _ := ui.Explain(st, id, ui.WhyOptions{Now: time.Now(), Facts: facts, Policy: s.policy(ctx, id), Program: c.app.Name})
+	w, _ := ui.Explain(st, id, ui.WhyOptions{Now: time.Now(), Facts: facts, Policy: s.policy(ctx, id), Decided: s.decided(ctx, id), Program: c.app.Name})
 	if c.text(outputFlag) == "json" {
 		return printJSON(c.out, w)
 	}
@@ -58,20 +58,11 @@ func (c *call) why(ctx context.Context, s *session) error {
 
 // policy is a service's restart policy; nil where its spec is not on the bus.
 func (s *session) policy(ctx context.Context, id events.Entity) *process.Policy {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	kv, err := s.Bucket(ctx, events.BucketSpecs)
-	if err != nil {
-		return nil
-	}
-	entry, err := kv.Get(ctx, events.DesiredKey(s.node, id))
-	if err != nil {
-		return nil
-	}
+	value := s.kept(ctx, events.BucketSpecs, id)
 	var registered struct {
 		Spec json.RawMessage `json:"spec"`
 	}
-	if json.Unmarshal(entry.Value(), &registered) != nil {
+	if json.Unmarshal(value, &registered) != nil {
 		return nil
 	}
 	service, err := spec.Parse(string(id), registered.Spec)
@@ -80,6 +71,30 @@ func (s *session) policy(ctx context.Context, id events.Entity) *process.Policy 
 	}
 	p := process.PolicyOf(service)
 	return &p
+}
+
+// decided is what operators decided about a service; nil where they did not.
+func (s *session) decided(ctx context.Context, id events.Entity) *events.Desired {
+	var d events.Desired
+	if json.Unmarshal(s.kept(ctx, events.BucketDesired, id), &d) != nil {
+		return nil
+	}
+	return &d
+}
+
+// kept is what a bucket has of a service; nil for nothing.
+func (s *session) kept(ctx context.Context, bucket string, id events.Entity) []byte {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	kv, err := s.Bucket(ctx, bucket)
+	if err != nil {
+		return nil
+	}
+	entry, err := kv.Get(ctx, events.DesiredKey(s.node, id))
+	if err != nil {
+		return nil
+	}
+	return entry.Value()
 }
 
 // maxFact is how much of a fact's text is shown; what is longer is a reason too, or

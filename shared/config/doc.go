@@ -21,7 +21,7 @@
 //
 // [Node] has the settings that the launcher and every daemon share, and
 // [Layout] the files of a node directory. [NodeFile] tells other programs where
-// a running node is.
+// a running node is, and [Decisions] are what its operators decided.
 //
 // # Concurrency
 //

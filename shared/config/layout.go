@@ -38,6 +38,7 @@ func (l Layout) Specs() string     { return filepath.Join(l.Root, specsDir) } //
 func (l Layout) Lock() string      { return l.in("lock") }                    // held by the launcher
 func (l Layout) Keys() string      { return l.in("keys") }                    // credentials, mode 0700
 func (l Layout) Secrets() string   { return l.in("secrets") }                 // {secret.NAME} of specs, a file each, mode 0600
+func (l Layout) Decisions() string { return l.in("decisions.json") }          // what operators decided
 func (l Layout) Run() string       { return l.in("run") }                     // records and FIFOs of processes
 func (l Layout) Logs() string      { return l.in("logs") }                    // log files
 func (l Layout) Downloads() string { return l.in("downloads") }               // what specs ask for, until all of it is there

@@ -62,12 +62,19 @@ func RemoveNodeFile(l Layout) error {
 // one. It does not wait for the disk: after a loss of power the file may be the
 // old one, or empty.
 func Replace(file string, data []byte, mode os.FileMode) error {
+	return replace(file, data, mode, func(*os.File) error { return nil })
+}
+
+// replace calls written before the new file takes the place of the old one.
+func replace(file string, data []byte, mode os.FileMode, written func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.Write(data)
+	if _, err = f.Write(data); err == nil {
+		err = written(f)
+	}
 	if err = errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
 		return err
 	}

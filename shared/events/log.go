@@ -86,7 +86,10 @@ type Presence struct {
 	Started time.Time `json:"started"`
 }
 
-// Desired is the value of one service in [BucketDesired].
+// Desired is the value of one service in [BucketDesired]: what operators decided
+// about it. Without one its profiles decide.
 type Desired struct {
-	Enabled bool `json:"enabled"`
+	Enabled bool      `json:"enabled"`
+	By      Source    `json:"by,omitempty"` // who decided it
+	At      time.Time `json:"at,omitzero"`  // and when
 }

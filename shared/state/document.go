@@ -22,6 +22,14 @@ type Status struct {
 	Routes   []StatusRoute   `json:"routes"`   // by service
 	// SpecsRefused says why procd keeps the specs it had instead of those it finds.
 	SpecsRefused string `json:"specs_refused,omitempty"`
+	// Launcher is there where who writes the document knows it.
+	Launcher *StatusLauncher `json:"launcher,omitempty"`
+}
+
+// StatusLauncher is the launcher of the node.
+type StatusLauncher struct {
+	PID     int  `json:"pid"`     // the last known
+	Running bool `json:"running"` // if not, the daemons run on without it
 }
 
 // StatusStage is one stage.

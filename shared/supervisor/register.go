@@ -88,7 +88,7 @@ func (s *Supervisor) register(l spec.Located, f found, replaced bool) {
 	}
 	prior, had := s.before(id)
 	u.desired = s.opt.Want(l)
-	if f.running != nil && !(had && prior.Instance == f.running.Instance()) {
+	if f.running != nil && !(had && prior.Instance == f.running.Instance()) && !s.opt.Decided(l) {
 		u.desired.Running = true // it runs because somebody wanted it
 	}
 	if u.desired != (events.ServiceDesired{}) || had && prior.Desired != u.desired {

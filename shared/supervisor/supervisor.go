@@ -63,6 +63,8 @@ type Options struct {
 	// Want says what is wanted of a service when it is registered; nothing if
 	// nil. A process that is found running unknown to Prior is wanted running.
 	Want func(spec.Located) events.ServiceDesired
+	// Decided reports whether Want is right about a service even so; never if nil.
+	Decided func(spec.Located) bool
 	// Policy is a service's restart policy; process.PolicyOf if nil.
 	Policy func(spec.Located) process.Policy
 	// Routes says where the routes of a running instance lead, by the spec that
@@ -154,6 +156,9 @@ func New(o Options) *Supervisor {
 	}
 	if o.Want == nil {
 		o.Want = func(spec.Located) events.ServiceDesired { return events.ServiceDesired{} }
+	}
+	if o.Decided == nil {
+		o.Decided = func(spec.Located) bool { return false }
 	}
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = 10 * time.Second

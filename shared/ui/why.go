@@ -56,6 +56,8 @@ type WhyOptions struct {
 	Facts []events.Envelope
 	// Policy is its restart policy; nil if not known.
 	Policy *process.Policy
+	// Decided is what operators decided about it; nil if nothing, or not known.
+	Decided *events.Desired
 	// Program begins each command; "launcher" if empty.
 	Program string
 }
@@ -200,31 +202,6 @@ func (x *explainer) explain(v state.Service, depth int) {
 	}
 	if !v.Settled() || v.State == state.ServiceCompleted {
 		x.blocked = append(x.blocked, v)
-	}
-}
-
-// unwanted says who does not want it.
-func (x *explainer) unwanted(v state.Service, depth int) {
-	text := "it is not wanted"
-	switch {
-	case v.State == state.ServiceIdle && len(v.Registered.Profiles) > 0:
-		text += fmt.Sprintf(": nobody enabled it, and it belongs to the profiles %s only", strings.Join(v.Registered.Profiles, ", "))
-	case v.State == state.ServiceIdle:
-		text += ": nobody enabled it"
-	case v.Desired.Enabled:
-		text += " until it is started or the next boot"
-	}
-	x.say(depth, v.ID, Idle, "%s", text)
-	if v.ID == x.id {
-		if d, ok := x.h.unwanted(); ok {
-			x.say(depth, v.ID, Idle, "%s, %s", cmp.Or(x.h.cause(d), "the profile or the boot says so"), x.ago(d.Time))
-		}
-	}
-	if v.Reason != "" && v.Reason != "not wanted" {
-		x.say(depth, v.ID, Idle, "it was stopped %s: %s", x.ago(v.Since), v.Reason)
-	}
-	if goingDown(x.s) {
-		x.say(depth, v.ID, Warn, "the node is going down")
 	}
 }
 

@@ -47,13 +47,17 @@ func readHistory(facts []events.Envelope) history {
 		if verb == "" || e.Cause == "" {
 			continue
 		}
-		text := string(verb) + " was asked for"
-		if by != "" {
-			text += " by " + string(by)
-		}
-		h.asked[e.Cause] = text
+		h.asked[e.Cause] = string(verb) + " was asked for" + byWhom(by)
 	}
 	return h
+}
+
+// byWhom ends a text with who did what it says; empty where that is not known.
+func byWhom(s events.Source) string {
+	if s == "" {
+		return ""
+	}
+	return " by " + string(s)
 }
 
 // cause says in words why a fact came about; empty where that is not known.

@@ -17,11 +17,14 @@ import (
 // A story is a txtar of sections: facts, one a line as "SECOND SOURCE ENTITY
 // CAUSE TYPE BODY", where CAUSE is a name, "-" for none or "@N" for the Nth fact;
 // and what the explanation of "alpha", or its trace, is a minute after the
-// last of them, or at the time that a line "now SECOND" says.
+// last of them, or at the time that a line "now SECOND" says. A line "decided JSON"
+// is what operators decided about it.
 type story struct {
 	s     state.State
 	facts []events.Envelope
 	now   time.Time
+
+	decided *events.Desired
 }
 
 func (y *story) take(t *testing.T, text string) {
@@ -30,6 +33,12 @@ func (y *story) take(t *testing.T, text string) {
 		var second float64
 		if _, err := fmt.Sscan(word[len(word)-1], &second); word[0] == "now" && err == nil {
 			y.now = began.Add(time.Duration(second * float64(time.Second)))
+			continue
+		}
+		if value, ok := strings.CutPrefix(line, "decided "); ok {
+			if err := json.Unmarshal([]byte(value), &y.decided); err != nil {
+				t.Fatal(err)
+			}
 			continue
 		}
 		if len(word) < 5 {
@@ -72,7 +81,7 @@ func TestStories(t *testing.T) {
 		y := &story{s: state.New("local")}
 		return golden.Script{In: y.take, Out: func(t *testing.T) string {
 			policy := process.DefaultPolicy(spec.RestartOnFailure)
-			w, ok := Explain(y.s, "alpha", WhyOptions{Now: y.now, Facts: y.of("alpha"), Policy: &policy})
+			w, ok := Explain(y.s, "alpha", WhyOptions{Now: y.now, Facts: y.of("alpha"), Policy: &policy, Decided: y.decided})
 			if !ok {
 				t.Fatal("there is no alpha")
 			}

@@ -2,7 +2,9 @@ package testbus
 
 import (
 	"context"
-	"strings"
+	"fmt"
+	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
+	"core.internal/shared/process/ports"
 )
 
 // Node is the node that a test's bus belongs to.
@@ -25,25 +28,46 @@ type Bus struct {
 // Start runs a bus that knows the given sources and the operator.
 func Start(t testing.TB, sources ...events.Source) *Bus {
 	t.Helper()
-	b := &Bus{t: t, config: server.Config{
-		Node: Node, Listen: "127.0.0.1:0", Store: server.Memory, Keys: t.TempDir(),
-	}}
+	b := &Bus{t: t, config: server.Config{Node: Node, Store: server.Memory, Keys: t.TempDir()}}
 	for _, s := range append(sources, events.Busd, events.Operator) {
 		if err := bus.Mint(b.config.Keys, s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.Up()
+	for attempt := 1; ; attempt++ {
+		// Not one that the kernel hands out: while the bus is down it would give the port
+		// to anybody, even to a client that dials it.
+		port, err := ports.Free("tcp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.config.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if err = b.up(); err == nil {
+			break
+		}
+		if attempt == attempts {
+			t.Fatal(err)
+		}
+	}
 	t.Cleanup(b.Down)
 	return b
 }
 
+// attempts is how often a port is chosen: another process may choose it too.
+const attempts = 5
+
 // Up brings the bus back, empty.
 func (b *Bus) Up() {
 	b.t.Helper()
+	if err := b.up(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *Bus) up() error {
 	s, err := server.New(b.config)
 	if err != nil {
-		b.t.Fatal(err)
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -52,15 +76,15 @@ func (b *Bus) Up() {
 	case <-s.Ready():
 	case err := <-done:
 		cancel()
-		b.t.Fatalf("the bus did not start: %v", err)
+		return fmt.Errorf("the bus did not start: %w", err)
 	}
-	b.config.Listen = strings.TrimPrefix(s.ClientURL(), "nats://")
 	b.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			b.t.Errorf("the bus ended: %v", err)
 		}
 	})
+	return nil
 }
 
 // Down ends the bus.
