@@ -23,11 +23,19 @@ type lines struct {
 	once  sync.Once
 	begun chan struct{} // closed with the first line
 	own   atomic.Pointer[bus.Conn]
-	moved bool // put's alone: it uses own
+
+	// What follows is put's alone.
+	moved bool // it uses own
+	sent  int  // since the bus was last waited for
 }
 
-// flushed bounds the wait for the lines that went the other way.
-const flushed = time.Second
+const (
+	// batch is how many lines leave before the bus is waited for, and then left to
+	// others for as long as it took: half of what it can do is theirs.
+	batch = 256
+	// flushed bounds that wait. More lines are dropped by the runner meanwhile.
+	flushed = time.Second
+)
 
 // put sends a line; it is called by one goroutine at a time.
 func (l *lines) put(id, stream string, line events.LogLine) {
@@ -41,6 +49,12 @@ func (l *lines) put(id, stream string, line events.LogLine) {
 		_ = l.bus.NC.FlushTimeout(flushed) // what came before stays before; without a bus nothing does
 	}
 	conn.PublishLine(l.node, events.Entity(id), stream, line)
+	if l.sent++; l.sent == batch {
+		l.sent = 0
+		began := time.Now()
+		_ = conn.NC.FlushTimeout(flushed)
+		time.Sleep(time.Since(began))
+	}
 }
 
 // run connects when there is a line, until ctx ends.

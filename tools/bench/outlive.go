@@ -13,7 +13,7 @@ import (
 func outliveFlags(f *flag.FlagSet, b *bench) {
 	rounds(3)(f, b)
 	f.IntVar(&b.service.n, "services", 200, "how many services, of which every other one writes")
-	f.IntVar(&b.rate, "rate", 1000, "lines of 100 bytes that each of them writes in a second")
+	f.IntVar(&b.rate, "rate", 500, "lines of 100 bytes that each of them writes in a second")
 	f.StringVar(&b.only, "only", "", "only these, as in procd,launcher")
 }
 
