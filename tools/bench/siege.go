@@ -47,7 +47,11 @@ func plan(c chaos, services int, long time.Duration) ([]stroke, error) {
 	}
 	series(c.every, func() stroke { return stroke{victim: oneService, service: random.IntN(services)} })
 	if len(daemons) > 0 {
-		series(c.rest, func() stroke { return stroke{victim: daemons[random.IntN(len(daemons))]} })
+		turn := 0 // each is killed as often as the others
+		series(c.rest, func() stroke {
+			turn++
+			return stroke{victim: daemons[turn%len(daemons)]}
+		})
 	}
 	slices.SortFunc(kills, func(a, b stroke) int { return int(a.at - b.at) })
 	return kills, nil
