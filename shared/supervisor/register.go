@@ -129,6 +129,24 @@ func (s *Supervisor) take(u *unit, f found) {
 	case had:
 		s.recall(u, prior, f.ended)
 	}
+	if f.ended != nil && s.opt.Resume {
+		s.recount(u, f.ended)
+	}
+}
+
+// recount goes on from the last instance that was started, where its facts are
+// lost: with the memory of the bus, or with a supervisor that was killed before they
+// had left.
+func (s *Supervisor) recount(u *unit, ended process.Process) {
+	n, err := noteOf(ended)
+	if err != nil {
+		s.opt.Log.Warn("restarts of a service are not counted", "service", u.id, "error", err)
+		return
+	}
+	if u.launched && n.Restarts <= u.restarts {
+		return
+	}
+	u.restarts, u.answered, u.launched = n.Restarts, n.Request, true
 }
 
 // typeOf is the process's type where it is not the usual one.
