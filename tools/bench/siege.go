@@ -199,6 +199,13 @@ func (s *siege) judge(ctx context.Context, patience time.Duration) ([]string, er
 	}
 	s.settled = time.Since(began)
 	wrong := append(open, s.history(status)...)
+	if len(wrong) > 0 {
+		if id, _, _ := strings.Cut(wrong[0], " "); s.seen[id] != nil {
+			text, err := s.n.run(ctx, "trace", id)
+			wrong = append(wrong, fmt.Sprintf("launcher trace %s: %s%v", id, text, err))
+			wrong[0], wrong[len(wrong)-1] = wrong[len(wrong)-1], wrong[0]
+		}
+	}
 	orphans, err := s.orphans(ctx, status)
 	return append(wrong, orphans...), err
 }

@@ -62,8 +62,8 @@ func (b *bench) soak(ctx context.Context) error {
 	if err == nil {
 		wrong, err = s.judge(ctx, b.chaos.settle)
 	}
-	if err != nil {
-		err = fmt.Errorf("%w\n%s", err, n.lastWords())
+	if err != nil || len(wrong) > 0 {
+		fmt.Fprintln(b.notes, n.lastWords())
 	}
 	if err = errors.Join(err, n.stop()); err != nil {
 		return err
@@ -74,7 +74,8 @@ func (b *bench) soak(ctx context.Context) error {
 	}
 	s.report(b, len(wrong))
 	if len(wrong) > 0 {
-		return fmt.Errorf("%d things are not as they should be:\n%s", len(wrong), strings.Join(wrong, "\n"))
+		shown := wrong[:min(len(wrong), 50)]
+		return fmt.Errorf("%d things are not as they should be, the first:\n%s", len(wrong), strings.Join(shown, "\n"))
 	}
 	return err
 }
