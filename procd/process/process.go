@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
@@ -34,6 +35,7 @@ type Processes struct {
 	Runner   *runner.Runner
 	Services *supervisor.Services
 
+	lines   *lines
 	minting singleflight.Group
 }
 
@@ -41,13 +43,10 @@ type Processes struct {
 // services find the bus; workspace may be empty.
 func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 	install := installer{store: dep.ForNode(d.Config, workspace, os.Environ()), state: d.Facts.State, log: d.Log}
+	out := &lines{node: d.Config.Name, bus: d.Bus, dial: d.Dial, log: d.Log, begun: make(chan struct{})}
 	return &Processes{
-		Runner: runner.New(runner.Options{
-			Dir: d.Layout.Run(), Log: d.Log, Wrapper: []string{Wrapper},
-			Sink: func(id, stream string, l events.LogLine) {
-				d.Bus.PublishLine(d.Config.Name, events.Entity(id), stream, l)
-			},
-		}),
+		lines:  out,
+		Runner: runner.New(runner.Options{Dir: d.Layout.Run(), Log: d.Log, Wrapper: []string{Wrapper}, Sink: out.put}),
 		Services: &supervisor.Services{
 			Node: d.Config.Name, Layout: d.Layout, BusURL: busURL, Environ: os.Environ(), StopTimeout: d.Config.StopTimeout,
 			Install: install.install,
@@ -101,7 +100,15 @@ func (p *Processes) Mint(specs []spec.Located, log *slog.Logger) {
 // Run hands on what services write, until ctx ends.
 func (p *Processes) Run(ctx context.Context) error {
 	defer p.Services.Client.Close()
-	if err := p.Runner.Run(ctx); err != nil {
+	dialling, stop := context.WithCancel(ctx)
+	defer stop()
+	var dialled sync.WaitGroup
+	dialled.Go(func() { p.lines.run(dialling) })
+	err := p.Runner.Run(ctx)
+	stop()
+	dialled.Wait()
+	p.lines.close()
+	if err != nil {
 		return fmt.Errorf("run services: %w", err)
 	}
 	return nil

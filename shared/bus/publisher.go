@@ -213,7 +213,10 @@ func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
 		return err
 	}
 	p.fresh = last == 0
-	if err := p.remember(ctx, c, last); err != nil {
+	if !p.remembered {
+		// Nothing was stated by this process: the stream has what it has.
+		err := p.remember(ctx, c, last)
+		p.whole = err == nil
 		return err
 	}
 	facts := p.retained.inOrder()
@@ -236,9 +239,6 @@ func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
 // remember retains what an earlier process stated as this source, once: should the
 // bus lose its memory, the state rests on that too.
 func (p *Publisher) remember(ctx context.Context, c *Conn, last uint64) error {
-	if p.remembered {
-		return nil
-	}
 	if last > 0 {
 		var before retained
 		f := Follow{Stream: events.StreamEvents, Filter: events.SourceFacts(p.o.Node, p.o.Source), Latest: true}
@@ -260,9 +260,6 @@ func (p *Publisher) remember(ctx context.Context, c *Conn, last uint64) error {
 		}
 		if !errors.Is(err, errEnough) {
 			return fmt.Errorf("read what %s stated before: %w", p.o.Source, err)
-		}
-		for _, f := range p.retained.inOrder() {
-			before.keep(f)
 		}
 		p.retained = before
 	}

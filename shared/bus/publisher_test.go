@@ -178,6 +178,45 @@ func TestPublisherLostMemory(t *testing.T) {
 	}
 }
 
+// TestPublisherSuccessor: a publisher after another repeats what that one stated to
+// a bus that lost its memory, and to no other: what was stated long ago would be
+// there twice.
+func TestPublisherSuccessor(t *testing.T) {
+	b := start(t, "memory", events.Procd)
+	first := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd})
+	procd := b.connect(events.Procd)
+	stop := testproc.Background(t, func(ctx context.Context) error { return first.Run(ctx, procd) })
+	first.State("alpha", events.ServiceStarting{Instance: "1"}, "")
+	first.State("alpha", events.ServiceStarted{Instance: "1"}, "")
+	flush(t, first)
+	stop()
+	root := b.connect(events.Busd)
+	sent, err := root.NC.SubscribeSync("core.event.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := root.NC.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	second := b.publisher(procd, events.Procd)
+	second.State("alpha", events.ServiceHealthy{Instance: "1"}, "")
+	flush(t, second)
+	m, err := sent.NextMsgWithContext(testContext(t))
+	if err != nil || !strings.HasSuffix(m.Subject, ".alpha.healthy") {
+		t.Errorf("sent %+v, %v", m, err)
+	}
+	if err := root.NC.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := sent.Pending(); n > 0 || err != nil {
+		t.Errorf("%d facts more were sent, %v", n, err)
+	}
+	b.again()
+	second.State("alpha", events.ServiceStopped{}, "")
+	flush(t, second)
+	wantFacts(t, b.connect(events.Operator), "procd.alpha service.starting", "procd.alpha service.started", "procd.alpha service.healthy", "procd.alpha service.stopped")
+}
+
 // TestPublisherRepeatsWithoutNews: the state comes back though nobody states
 // anything new.
 func TestPublisherRepeatsWithoutNews(t *testing.T) {

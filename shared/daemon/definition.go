@@ -42,6 +42,7 @@ type Daemon struct {
 	// MetricsAddress is where /metrics and /healthz answer, as host:port.
 	MetricsAddress string
 
+	dial    bus.Options // as Bus was
 	began   time.Time
 	healthy atomic.Pointer[func() error]
 }

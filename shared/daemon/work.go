@@ -38,7 +38,7 @@ func (d *Daemon) work(ctx context.Context, def Definition) error {
 		return err
 	}
 	defer conn.Close()
-	d.Bus = conn
+	d.Bus, d.dial = conn, options
 
 	// Facts and presence go on while the work winds down.
 	outer, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -65,6 +65,15 @@ func (d *Daemon) work(ctx context.Context, def Definition) error {
 		d.Log.Warn("bus", "error", aerr)
 	}
 	return err
+}
+
+// Dial connects to the bus once more, for what is so much that facts and commands
+// must not wait behind it. It tries until ctx ends; the caller closes what it gets.
+// What happens to the connection is not logged: Bus says that the bus is away.
+func (d *Daemon) Dial(ctx context.Context) (*bus.Conn, error) {
+	o := d.dial
+	o.Log, o.Waiting = nil, nil
+	return bus.Connect(ctx, o)
 }
 
 // awaitFile returns when a file is there: a bus that is coming up mints the

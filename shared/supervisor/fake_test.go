@@ -139,6 +139,7 @@ type scripted struct {
 	live   map[string]*fake
 	starts map[string]int
 	before map[string]*fake // what an earlier supervisor left
+	dead   map[string]*fake // what ended since
 
 	patterns map[string]string // of the last instance
 }
@@ -146,7 +147,7 @@ type scripted struct {
 func newScripted() *scripted {
 	return &scripted{
 		pid: 100, fail: map[string]error{}, life: map[string]time.Duration{}, exit: map[string]process.Exit{},
-		slow: map[string]time.Duration{}, delay: map[string]time.Duration{}, live: map[string]*fake{}, starts: map[string]int{}, before: map[string]*fake{},
+		slow: map[string]time.Duration{}, delay: map[string]time.Duration{}, live: map[string]*fake{}, starts: map[string]int{}, before: map[string]*fake{}, dead: map[string]*fake{},
 		patterns: map[string]string{},
 	}
 }
@@ -253,8 +254,16 @@ func (r *scripted) Recorded() ([]string, error) {
 	return ids, nil
 }
 
-func (r *scripted) Ended(string) process.Process { return nil }
-func (r *scripted) Forget(string) error          { return nil }
+func (r *scripted) Ended(id string) process.Process {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.dead[id]; f != nil {
+		return f
+	}
+	return nil
+}
+
+func (r *scripted) Forget(string) error { return nil }
 
 func (r *scripted) set(f func()) {
 	r.mu.Lock()

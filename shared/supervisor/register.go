@@ -33,8 +33,19 @@ func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
 		finds[events.Entity(l.ID)] = f
 	}
 	return s.do(ctx, func() {
+		// Step by step for all: the facts about one service wait for each other's
+		// acknowledgement, those about different ones travel together.
+		var entered []*unit
 		for _, l := range inOrder(specs) {
-			s.register(l, finds[events.Entity(l.ID)], false)
+			if u := s.enter(l, false); u != nil {
+				entered = append(entered, u)
+			}
+		}
+		for _, u := range entered {
+			s.want(u, finds[u.id])
+		}
+		for _, u := range entered {
+			s.take(u, finds[u.id])
 		}
 		s.sort()
 	})
@@ -54,6 +65,14 @@ func (s *Supervisor) find(ctx context.Context, id string) (found, error) {
 // register is one service's Register, in Run's goroutine. replaced says that a
 // running instance is about to be replaced.
 func (s *Supervisor) register(l spec.Located, f found, replaced bool) {
+	if u := s.enter(l, replaced); u != nil {
+		s.want(u, f)
+		s.take(u, f)
+	}
+}
+
+// enter makes a service known and returns it; nil where it was known and is renewed.
+func (s *Supervisor) enter(l spec.Located, replaced bool) *unit {
 	id := events.Entity(l.ID)
 	u, known := s.byID[id]
 	was := spec.Located{}
@@ -84,22 +103,50 @@ func (s *Supervisor) register(l spec.Located, f found, replaced bool) {
 	})
 	if known {
 		s.renew(u, was, replaced)
-		return
+		return nil
 	}
-	prior, had := s.before(id)
-	u.desired = s.opt.Want(l)
-	if f.running != nil && !(had && prior.Instance == f.running.Instance()) && !s.opt.Decided(l) {
+	return u
+}
+
+// want decides what is wanted of a service that is new here.
+func (s *Supervisor) want(u *unit, f found) {
+	prior, had := s.before(u.id)
+	u.desired = s.opt.Want(u.spec)
+	if f.running != nil && !(had && prior.Instance == f.running.Instance()) && !s.opt.Decided(u.spec) {
 		u.desired.Running = true // it runs because somebody wanted it
 	}
 	if u.desired != (events.ServiceDesired{}) || had && prior.Desired != u.desired {
 		s.state(u, u.desired)
 	}
+}
+
+// take takes over what is there of a service that is new here.
+func (s *Supervisor) take(u *unit, f found) {
+	prior, had := s.before(u.id)
 	switch {
 	case f.running != nil:
 		s.adopt(u, f.running, prior)
 	case had:
 		s.recall(u, prior, f.ended)
 	}
+	if f.ended != nil && s.opt.Resume {
+		s.recount(u, f.ended)
+	}
+}
+
+// recount goes on from the last instance that was started, where its facts are
+// lost: with the memory of the bus, or with a supervisor that was killed before they
+// had left.
+func (s *Supervisor) recount(u *unit, ended process.Process) {
+	n, err := noteOf(ended)
+	if err != nil {
+		s.opt.Log.Warn("restarts of a service are not counted", "service", u.id, "error", err)
+		return
+	}
+	if _, known := s.before(u.id); known && n.Restarts <= u.restarts {
+		return
+	}
+	u.restarts, u.answered, u.history.Ended = n.Restarts, n.Request, true
 }
 
 // typeOf is the process's type where it is not the usual one.

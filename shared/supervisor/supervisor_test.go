@@ -341,6 +341,35 @@ func TestAdoption(t *testing.T) {
 	})
 }
 
+// Restarts whose facts are lost are counted all the same: those of an instance that
+// the bus does not know, and those of a service that it has forgotten.
+func TestRecount(t *testing.T) {
+	for _, c := range []struct {
+		resume bool
+		want   [3]int
+	}{{true, [3]int{4, 6, 8}}, {false, [3]int{0, 0, 0}}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newScripted()
+			for id, restarts := range map[string]int{"newer": 3, "older": 1, "forgotten": 7} {
+				r.dead[id] = &fake{r: r, id: id, instance: "last-" + id, note: fmt.Sprintf(`{"restarts":%d}`, restarts), pid: 7}
+			}
+			prior := state.New("local")
+			prior.Services = map[events.Entity]state.Service{
+				"newer": {ID: "newer", State: state.ServiceRunning, Instance: "first-newer", PID: 6, Restarts: 1},
+				"older": {ID: "older", State: state.ServiceStarting, Instance: "next-older", Restarts: 5},
+			}
+			n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume = &prior, c.resume })
+			register(t, n, "newer:", "older:", "forgotten:")
+			synctest.Wait()
+			for i, id := range []events.Entity{"newer", "older", "forgotten"} {
+				if v, _ := n.Service(id); v.Restarts != c.want[i] || v.State != state.ServiceRunning {
+					t.Errorf("resume %t: %s is %s and has %d restarts, want %d", c.resume, id, v.State, v.Restarts, c.want[i])
+				}
+			}
+		})
+	}
+}
+
 // On a new boot of the node what had failed begins anew, and what an old log
 // calls running is not believed.
 func TestNewBootBeginsAnew(t *testing.T) {

@@ -62,16 +62,18 @@ type peer struct {
 	dir     string
 	args    []string
 	prepare func(dir, id string, command []string) error
+	child   string // what the kernel calls the children
 	cmd     *exec.Cmd
 	errs    tailBuffer
 }
 
 func (p *peer) start(ctx context.Context, n int, command []string) error {
 	for i := range n {
-		if err := p.prepare(p.dir, fmt.Sprintf("s%d", i), command); err != nil {
+		if err := p.prepare(p.dir, serviceName(i), command); err != nil {
 			return err
 		}
 	}
+	p.child = commName(command)
 	p.cmd = exec.CommandContext(ctx, p.path, p.args...)
 	p.cmd.Dir = p.dir
 	p.cmd.Stderr = &p.errs
@@ -83,7 +85,7 @@ func (p *peer) pids() ([]int, error) {
 	all, err := tree(p.cmd.Process.Pid)
 	var own []int
 	for pid, u := range all {
-		if u.name != "sleep" {
+		if u.name != p.child {
 			own = append(own, pid)
 		}
 	}
@@ -98,7 +100,7 @@ func (p *peer) stop() error {
 	// The supervisors first, or they would start children again.
 	for _, children := range []bool{false, true} {
 		for pid, u := range all {
-			if (u.name == "sleep") == children {
+			if (u.name == p.child) == children {
 				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 					return err
 				}
@@ -109,27 +111,36 @@ func (p *peer) stop() error {
 	return nil
 }
 
+// commName is what the kernel calls a process that runs a command.
+func commName(command []string) string {
+	base := filepath.Base(command[0])
+	return base[:min(len(base), 15)]
+}
+
 // coreNode is a whole node whose procd supervises.
 type coreNode struct {
 	b        *bench
 	launcher string
 	dir      string
+	more     func(i int, spec member) // changes the spec of the i-th service; may be nil
 	node     *node
 	ready    chan error
 }
 
 func (c *coreNode) start(ctx context.Context, n int, command []string) error {
 	for i := range n {
-		id := fmt.Sprintf("s%d", i)
-		text := fmt.Sprintf(`{"id":%q,"process":{"command":%q,"args":[%q],"restartPolicy":"always"},"profiles":["bench"]}`, id, command[0], command[1])
-		if err := os.WriteFile(filepath.Join(c.dir, id+".json"), []byte(text), 0o644); err != nil {
+		spec := daemonSpec(command)
+		if c.more != nil {
+			c.more(i, spec)
+		}
+		if err := writeSpec(c.dir, serviceName(i), spec); err != nil {
 			return err
 		}
 	}
 	c.ready = make(chan error, 1)
 	go func() {
 		var err error
-		c.node, err = c.b.start(ctx, c.launcher, "--profile", "bench", "--specs", c.dir)
+		c.node, err = c.b.start(ctx, c.launcher, "--profile", profile, "--specs", c.dir)
 		c.ready <- err
 	}()
 	return nil

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"core.internal/tools/internal/workspace"
@@ -17,28 +17,49 @@ import (
 type bench struct {
 	ws      workspace.Workspace
 	dir     string // scratch, removed at the end
-	n       int
 	out     io.Writer
 	notes   io.Writer
-	seconds time.Duration
+	n       int           // how often
+	seconds time.Duration // how long to watch, or to go on
+	service services
+	rate    int    // lines a second
+	only    string // what to measure; all if empty
+	store   string // of the bus: memory or file
+	logged  logged
+	chaos   chaos
 }
 
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	commands := map[string]func(*bench, context.Context) error{
-		"boot": (*bench).boot, "idle": (*bench).idle, "help": (*bench).help, "transcripts": (*bench).transcripts,
-		"supervise": (*bench).supervise,
+	if len(args) == 0 {
+		listVerbs(stderr)
+		return errors.New("name what to measure")
 	}
-	names := []string{"boot", "idle", "help", "transcripts", "supervise"}
-	if len(args) == 0 || commands[args[0]] == nil {
-		return fmt.Errorf("name what to measure: %s", strings.Join(names, ", "))
+	if slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+		listVerbs(stdout)
+		return nil
+	}
+	if args[0] == writerRole { // a service that writes, not somebody who measures
+		return write(ctx, args[1:], os.Stdout)
+	}
+	all := verbs()
+	at := slices.IndexFunc(all, func(v verb) bool { return v.name == args[0] })
+	if at < 0 {
+		listVerbs(stderr)
+		return fmt.Errorf("there is no verb %q", args[0])
 	}
 	flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	b := &bench{out: stdout, notes: stderr}
-	flags.IntVar(&b.n, "n", 10, "how often")
-	flags.DurationVar(&b.seconds, "for", 20*time.Second, "how long to watch an idle node")
-	if err := flags.Parse(args[1:]); err != nil {
+	if all[at].flags != nil {
+		all[at].flags(flags, b)
+	}
+	switch err := flags.Parse(args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
+	case flags.NArg() > 0:
+		return fmt.Errorf("%s takes no argument %q: see bench %s -h", args[0], flags.Arg(0), args[0])
 	}
 	var err error
 	if b.ws, err = workspace.Find("."); err != nil {
@@ -48,7 +69,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	return commands[args[0]](b, ctx)
+	return all[at].run(b, ctx)
 }
 
 // median of durations; it sorts them.

@@ -3,23 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// clockTicks is USER_HZ, which is 100 on every Linux that Go runs on.
-const clockTicks = 100
-
-// usage is what one process has used.
-type usage struct {
-	name string
-	cpu  time.Duration
-	rss  int64 // bytes
+func idleFlags(f *flag.FlagSet, b *bench) {
+	f.DurationVar(&b.seconds, "for", 20*time.Second, "how long to watch")
+	f.IntVar(&b.service.n, "services", 0, "how many services that do nothing; the services of the workspace if 0")
+	f.DurationVar(&b.service.every, "health", 5*time.Second, "how often each of them is checked; never if 0")
+	f.StringVar(&b.service.check, "check", "http", "how they are checked: http, tcp or exec")
 }
 
 // idle watches a node that nobody uses.
@@ -28,7 +23,20 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := b.start(ctx, launcher)
+	var more []string
+	if b.service.n > 0 {
+		answers, err := newAnswers(b.service)
+		if err != nil {
+			return err
+		}
+		defer answers.close()
+		dir := filepath.Join(b.dir, "specs")
+		if err := answers.writeSpecs(dir); err != nil {
+			return err
+		}
+		more = []string{"--profile", profile, "--specs", dir}
+	}
+	n, err := b.start(ctx, launcher, more...)
 	if err != nil {
 		return err
 	}
@@ -36,98 +44,60 @@ func (b *bench) idle(ctx context.Context) error {
 }
 
 func (b *bench) watch(ctx context.Context, n *node) error {
-	settle := time.NewTimer(3 * time.Second)
-	defer settle.Stop()
-	select {
-	case <-settle.C:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := pause(ctx, 3*time.Second); err != nil {
+		return err
 	}
 	before, err := tree(n.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	watch := time.NewTimer(b.seconds)
-	defer watch.Stop()
-	select {
-	case <-watch.C:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := pause(ctx, b.seconds); err != nil {
+		return err
 	}
 	after, err := tree(n.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	var total time.Duration
-	var memory int64
-	fmt.Fprintf(b.out, "idle for %s after everything was ready\n%-12s %10s %12s\n", b.seconds, "process", "CPU", "resident")
+	fmt.Fprintf(b.out, "idle for %s after everything was ready\n", b.seconds)
+	if b.service.n > 0 {
+		fmt.Fprintf(b.out, "%d services, a check of each by %s every %s\n", b.service.n, b.service.check, b.service.every)
+	}
+	fmt.Fprintf(b.out, "%-12s %10s %12s\n", "process", "CPU", "resident")
 	pids := make([]int, 0, len(after))
 	for pid := range after {
 		pids = append(pids, pid)
 	}
 	slices.Sort(pids)
-	for _, pid := range pids {
-		used := after[pid].cpu - before[pid].cpu
-		total, memory = total+used, memory+after[pid].rss
-		fmt.Fprintf(b.out, "%-12s %9.2f%% %9.1f MB\n", after[pid].name, percent(used, b.seconds), float64(after[pid].rss)/1e6)
+	var node, services usage
+	row := func(name string, u usage, note string) {
+		fmt.Fprintf(b.out, "%-12s %9.2f%% %9.1f MB%s\n", name, percent(u.cpu, b.seconds), float64(u.rss)/1e6, note)
 	}
-	fmt.Fprintf(b.out, "%-12s %9.2f%% %9.1f MB   (of one core; at most 1 %%)\n", "all", percent(total, b.seconds), float64(memory)/1e6)
+	running := 0
+	for _, pid := range pids {
+		u := after[pid]
+		u.cpu -= before[pid].cpu
+		if b.service.n > 0 && u.name == commName(idleCommand) {
+			running++
+			services.add(u)
+			continue
+		}
+		node.add(u)
+		note := ""
+		if u.name == "procd" && b.service.n > 0 {
+			note = fmt.Sprintf("   (of one core; %s)", bound{most: 2, unit: " %"}.judge(percent(u.cpu, b.seconds)))
+		}
+		row(u.name, u, note)
+	}
+	if b.service.n == 0 {
+		row("all", node, fmt.Sprintf("   (of one core; %s)", bound{most: 1, unit: " %"}.judge(percent(node.cpu, b.seconds))))
+		return nil
+	}
+	row("node", node, "   (of one core; without its services)")
+	row("services", services, "")
+	if running != b.service.n {
+		return fmt.Errorf("%d services run, want %d", running, b.service.n)
+	}
 	return nil
 }
 
 func percent(part, whole time.Duration) float64 { return 100 * float64(part) / float64(whole) }
-
-// tree reads the usage of a process and all its descendants.
-func tree(root int) (map[int]usage, error) {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return nil, err
-	}
-	parents, all := map[int]int{}, map[int]usage{}
-	for _, file := range files {
-		pid, parent, u, err := readStat(file)
-		if err != nil {
-			continue // it ended meanwhile
-		}
-		parents[pid], all[pid] = parent, u
-	}
-	found := map[int]usage{}
-	for pid, u := range all {
-		for p := pid; p > 1; p = parents[p] {
-			if p == root {
-				found[pid] = u
-				break
-			}
-		}
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("process %d is gone", root)
-	}
-	return found, nil
-}
-
-func readStat(file string) (pid, parent int, u usage, err error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return 0, 0, u, err
-	}
-	text := string(b)
-	open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
-	if open < 0 || end < open {
-		return 0, 0, u, fmt.Errorf("%s: %q", file, text)
-	}
-	fields := strings.Fields(text[end+1:])
-	if len(fields) < 22 {
-		return 0, 0, u, fmt.Errorf("%s: %q", file, text)
-	}
-	number := func(s string) int64 {
-		v, perr := strconv.ParseInt(s, 10, 64)
-		err = errors.Join(err, perr)
-		return v
-	}
-	pid, parent = int(number(strings.TrimSpace(text[:open]))), int(number(fields[1]))
-	u.name = text[open+1 : end]
-	u.cpu = time.Duration(number(fields[11])+number(fields[12])) * time.Second / clockTicks
-	u.rss = number(fields[21]) * int64(os.Getpagesize())
-	return pid, parent, u, err
-}

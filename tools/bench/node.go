@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,12 +9,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
+
+	"core.internal/shared/state"
 )
 
 // node is one `launcher up` that runs.
 type node struct {
+	binary string
+	args   []string
+	dir    string // where it is started
 	cmd    *exec.Cmd
 	root   string
 	up     time.Duration // from the start of the process to everything ready
@@ -60,15 +67,21 @@ func (b *bench) start(ctx context.Context, binary string, more ...string) (*node
 	if err := os.Symlink(bin, filepath.Join(root, "bin")); err != nil {
 		return nil, err
 	}
-	n := &node{root: root}
-	args := []string{"up", "--root", root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--progress-fd", "3"}
-	n.cmd = exec.Command(binary, append(args, more...)...)
-	n.cmd.Dir = b.ws.Root
-	var errs tailBuffer
-	n.cmd.Stderr = &errs
+	n := &node{binary: binary, root: root, dir: b.ws.Root}
+	n.args = append([]string{"up", "--root", root, "--bus.listen", "127.0.0.1:0", "--edge.listen", "127.0.0.1:0", "--progress-fd", "3"}, more...)
+	return n, n.launch(ctx)
+}
+
+// launch runs `launcher up` and returns when the node is up: the first time, and
+// again after the launcher was killed.
+func (n *node) launch(ctx context.Context) error {
+	n.cmd = exec.Command(n.binary, n.args...)
+	n.cmd.Dir = n.dir
+	errs := &tailBuffer{}
+	n.cmd.Stderr = errs
 	read, write, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer read.Close()
 	n.cmd.ExtraFiles = []*os.File{write}
@@ -76,20 +89,22 @@ func (b *bench) start(ctx context.Context, binary string, more ...string) (*node
 	err = n.cmd.Start()
 	write.Close()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	// Who gives up waits for no boot, and leaves none behind.
+	defer context.AfterFunc(ctx, func() { n.cmd.Process.Signal(syscall.SIGTERM) })()
 	for d := json.NewDecoder(read); ; {
 		var p progress
 		if err := d.Decode(&p); err != nil {
-			return nil, fmt.Errorf("the node ended before it was up: %w\n%s", errors.Join(err, n.cmd.Wait()), errs.text)
+			return fmt.Errorf("the node ended before it was up: %w\n%s", errors.Join(err, n.cmd.Wait()), errs.text)
 		}
 		if p.Up != nil {
 			n.up, n.stages = time.Since(began), p.Up.Stages
-			return n, nil
+			return nil
 		}
 		if p.Error != "" {
 			n.cmd.Wait()
-			return nil, fmt.Errorf("the node did not come up: %s\n%s", p.Error, errs.text)
+			return fmt.Errorf("the node did not come up: %s\n%s", p.Error, errs.text)
 		}
 	}
 }
@@ -97,18 +112,64 @@ func (b *bench) start(ctx context.Context, binary string, more ...string) (*node
 // stop takes the node down and waits until its process has ended.
 func (n *node) stop() error {
 	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
+		return fmt.Errorf("take the node down: %w", err)
 	}
-	return n.cmd.Wait()
+	if err := n.cmd.Wait(); err != nil {
+		return fmt.Errorf("take the node down: %w", err)
+	}
+	return nil
 }
 
-// tailBuffer keeps the last 4 kB that were written.
-type tailBuffer struct{ text []byte }
+// logs is the directory of the node's log files.
+func (n *node) logs() string { return filepath.Join(n.root, "local", "logs") }
+
+// run runs a command of the launcher against the node, as an operator does.
+func (n *node) run(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, n.binary, append(args, "--root", n.root)...)
+	var out, errs tailBuffer
+	errs.most, out.most = 4<<10, 16<<20
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.text, fmt.Errorf("launcher %s: %w\n%s%s", args[0], err, last(out.text, 2000), errs.text)
+	}
+	return out.text, nil
+}
+
+// status is the node's state, as `launcher status` tells it.
+func (n *node) status(ctx context.Context) (state.Status, error) {
+	var s state.Status
+	text, err := n.run(ctx, "status", "--output", "json")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("launcher status: %w", err)
+	}
+	return s, nil
+}
+
+// tailBuffer keeps the end of what was written: 4 kB, or most bytes.
+type tailBuffer struct {
+	text []byte
+	most int
+}
 
 func (t *tailBuffer) Write(b []byte) (int, error) {
 	t.text = append(t.text, b...)
-	if extra := len(t.text) - 4096; extra > 0 {
-		t.text = t.text[extra:]
-	}
+	t.text = last(t.text, cmp.Or(t.most, 4<<10))
 	return len(b), nil
+}
+
+func last(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// lastWords are the last lines of the logs of launcher and daemons.
+func (n *node) lastWords() string {
+	var text strings.Builder
+	for _, name := range []string{"launcher", "busd", "procd", "caddyd", "pipelined"} {
+		b, err := os.ReadFile(filepath.Join(n.logs(), name+".log"))
+		if err == nil {
+			fmt.Fprintf(&text, "--- %s\n%s\n", name, last(b, 3000))
+		}
+	}
+	return text.String()
 }

@@ -50,7 +50,7 @@ func Parse(format, text string) Entry {
 			return Entry{}
 		}
 	}
-	return Entry{Level: textLevel(text), Time: textTime(text), Message: value(text, "msg")}
+	return Entry{Level: textLevel(text), Time: textTime(text), Message: value(text, "msg=")}
 }
 
 // members are those of an object that mean something. Names match whatever their
@@ -149,11 +149,21 @@ const longestWord = len("informational")
 // levelOf is the level that a word means. slog writes levels in between as in
 // "INFO+2".
 func levelOf(s string) events.Level {
-	if i := strings.IndexAny(s, "+-"); i > 0 {
+	if i := sign(s); i > 0 {
 		s = s[:i]
 	}
 	if len(s) > longestWord {
 		return ""
 	}
 	return levels[strings.ToLower(s)]
+}
+
+// sign is where the first sign is; -1 where there is none.
+func sign(s string) int {
+	for i := range len(s) {
+		if s[i] == '+' || s[i] == '-' {
+			return i
+		}
+	}
+	return -1
 }

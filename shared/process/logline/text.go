@@ -15,7 +15,7 @@ func textLevel(text string) events.Level {
 	if len(text) > head {
 		text = text[:head]
 	}
-	for _, key := range [...]string{"level", "lvl", "severity"} {
+	for _, key := range [...]string{"level=", "lvl=", "severity="} {
 		if l := levelOf(value(text, key)); l != "" {
 			return l
 		}
@@ -31,15 +31,16 @@ func textLevel(text string) events.Level {
 	return headLevel(text)
 }
 
-// value is a pair's value; empty where there is none.
+// value is the value of the pair whose key, "=" included, is given; empty where
+// there is none.
 func value(text, key string) string {
 	for rest := text; ; {
-		i := strings.Index(rest, key+"=")
+		i := strings.Index(rest, key)
 		if i < 0 {
 			return ""
 		}
 		at := len(text) - len(rest) + i
-		rest = rest[i+len(key)+1:]
+		rest = rest[i+len(key):]
 		if at > 0 && text[at-1] != ' ' && text[at-1] != '\t' {
 			continue
 		}
@@ -103,7 +104,7 @@ func headLevel(text string) events.Level {
 		}
 		w, rest := text[i:end], text[end:]
 		text = rest
-		if l := levelOf(w); l != "" && !strings.ContainsAny(w, "+-") {
+		if l := levelOf(w); l != "" && sign(w) < 0 {
 			closed := rest == "" || strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, "]")
 			if w == strings.ToUpper(w) || closed && (bracket || strings.HasPrefix(rest, ":")) {
 				return l
@@ -122,8 +123,10 @@ var separators = [256]bool{' ': true, '\t': true, '[': true, ']': true, '(': tru
 // header reports whether a word may stand before the level: a date, a number, a
 // zone, a mark.
 func header(w string) bool {
-	if strings.ContainsAny(w, "0123456789") {
-		return true
+	for i := range len(w) {
+		if '0' <= w[i] && w[i] <= '9' {
+			return true
+		}
 	}
 	switch w {
 	case "-", "*", "#", "UTC", "GMT", "AM", "PM", "Z",
@@ -142,7 +145,7 @@ var layouts = [...]string{
 
 // textTime reads the time in a pair, or at the beginning.
 func textTime(text string) time.Time {
-	for _, key := range [...]string{"time", "ts"} {
+	for _, key := range [...]string{"time=", "ts="} {
 		if v := value(text[:min(len(text), head)], key); v != "" {
 			return leadingTime(v)
 		}

@@ -74,7 +74,10 @@ func (a *allowance) began() time.Time {
 // does, which the last one always is.
 type outlet struct {
 	// send hands a line on; false if it could not. Nothing travels if nil.
-	send   func(events.LogLine) bool
+	send func(events.LogLine) bool
+	// room reports whether send would take a line now; nil: always. While it would
+	// not, lines are counted and not looked at.
+	room   func() bool
 	limit  *allowance
 	format string         // see [logline.Level]
 	more   *regexp.Regexp // matches lines that continue the one before; nil for none
@@ -109,7 +112,9 @@ func (o *outlet) turn(now time.Time) {
 }
 
 // open reports whether a line would travel.
-func (o *outlet) open() bool { return o.send != nil && o.limit.left() }
+func (o *outlet) open() bool {
+	return o.send != nil && (o.room == nil || o.room()) && o.limit.left()
+}
 
 // put takes a line.
 func (o *outlet) put(text string, cut int, now time.Time) {
@@ -152,7 +157,7 @@ func (o *outlet) skip(lines int) {
 }
 
 func (o *outlet) emit(e entryLines) {
-	if o.limit.take() {
+	if (o.room == nil || o.room()) && o.limit.take() {
 		if o.send(o.logLine(e, o.dropped)) {
 			o.dropped, o.last = 0, entryLines{}
 			return

@@ -159,6 +159,35 @@ func TestFlushFailsLater(t *testing.T) {
 	}
 }
 
+// Where nobody takes lines they are counted, and not looked at one by one; the
+// last line is told when somebody does, or at the end.
+func TestNoRoom(t *testing.T) {
+	c := plain(1000)
+	c.tail = &tail{}
+	free := true
+	var sent []string
+	c.out.room = func() bool { return free }
+	c.out.send = func(l events.LogLine) bool {
+		sent = append(sent, fmt.Sprint(l.Dropped, l.Text))
+		return free || l.Text == "last"
+	}
+	now := time.Unix(1000, 0)
+	c.feed([]byte("a\n"), now)
+	free = false
+	c.feed([]byte(strings.Repeat("b\n", 1000)), now)
+	free = true
+	c.feed([]byte("c\n"), now)
+	free = false
+	c.feed([]byte("d\nlast\n"), now)
+	c.end(now)
+	if want := []string{"0a", "1000c", "1last"}; !slices.Equal(sent, want) {
+		t.Errorf("sent %q, want %q", sent, want)
+	}
+	if got := c.tail.all(); len(got) != keptLines || got[keptLines-1] != "last" {
+		t.Errorf("kept %q", got)
+	}
+}
+
 func TestStamped(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
 	const stamp = "2026-01-02T03:04:05.006Z "
@@ -218,14 +247,15 @@ func FuzzOutlet(f *testing.F) {
 }
 
 // BenchmarkCutter feeds chunks of lines of 96 bytes, of which a thousand a second
-// travel.
+// travel, all, or none although they may.
 func BenchmarkCutter(b *testing.B) {
 	data := bytes.Repeat(append(bytes.Repeat([]byte("0123456789abcde "), 6)[:95], '\n'), chunk/96)
-	for name, c := range map[string]*cutter{"plain": plain(1000), "joining": joining(1000, 500), "all": plain(1 << 40)} {
+	for name, c := range map[string]*cutter{"plain": plain(1000), "joining": joining(1000, 500), "all": plain(1 << 40), "no room": plain(1 << 40)} {
 		b.Run(name, func(b *testing.B) {
 			var kept tail
 			c.tail = &kept
-			c.out.send = func(events.LogLine) bool { return true }
+			c.out.send = func(events.LogLine) bool { return name != "no room" }
+			c.out.room = func() bool { return name != "no room" }
 			b.SetBytes(int64(len(data)))
 			now := time.Unix(1, 0)
 			for b.Loop() {

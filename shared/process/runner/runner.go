@@ -83,6 +83,9 @@ type line struct {
 	l          events.LogLine
 }
 
+// room reports whether another line can be on its way to the Sink.
+func (r *Runner) room() bool { return len(r.lines) < cap(r.lines) }
+
 // New returns a runner; it touches nothing.
 func New(o Options) *Runner {
 	if o.Now == nil {

@@ -57,7 +57,7 @@ func (p *proc) openStream(name string, log *logfile) (*stream, error) {
 		s.cut.out.limit = &allowance{rate: p.r.o.LineRate, per: time.Second}
 	}
 	if p.r.o.Sink != nil {
-		s.cut.out.send = s.send
+		s.cut.out.send, s.cut.out.room = s.send, p.r.room
 	}
 	return s, nil
 }
