@@ -11,9 +11,9 @@ import (
 	"core.internal/shared/events"
 )
 
-// lines brings what services write to the bus. It has a connection of its own
-// from the first line on: services that write all they can would else hold up
-// facts and commands, each of which waits for an answer.
+// lines brings what services write to the bus. Where it is much it has a connection
+// of its own: services that write all they can would else hold up facts and
+// commands, each of which waits for an answer.
 type lines struct {
 	node events.Node
 	bus  *bus.Conn // until there is another
@@ -21,7 +21,7 @@ type lines struct {
 	log  *slog.Logger
 
 	once  sync.Once
-	begun chan struct{} // closed with the first line
+	begun chan struct{} // closed with the first batch
 	own   atomic.Pointer[bus.Conn]
 
 	// What follows is put's alone.
@@ -39,7 +39,6 @@ const (
 
 // put sends a line; it is called by one goroutine at a time.
 func (l *lines) put(id, stream string, line events.LogLine) {
-	l.once.Do(func() { close(l.begun) })
 	conn := l.own.Load()
 	switch {
 	case conn == nil:
@@ -51,13 +50,14 @@ func (l *lines) put(id, stream string, line events.LogLine) {
 	conn.PublishLine(l.node, events.Entity(id), stream, line)
 	if l.sent++; l.sent == batch {
 		l.sent = 0
+		l.once.Do(func() { close(l.begun) })
 		began := time.Now()
 		_ = conn.NC.FlushTimeout(flushed)
 		time.Sleep(time.Since(began))
 	}
 }
 
-// run connects when there is a line, until ctx ends.
+// run connects when there are many lines, until ctx ends.
 func (l *lines) run(ctx context.Context) {
 	select {
 	case <-l.begun:

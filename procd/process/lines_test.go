@@ -76,11 +76,13 @@ func TestLinesRefused(t *testing.T) {
 	l := &lines{node: testbus.Node, bus: c, log: slog.New(slog.DiscardHandler), begun: make(chan struct{}), dial: func(context.Context) (*bus.Conn, error) {
 		return nil, errors.New("no more connections")
 	}}
-	l.put("alpha", "stdout", events.LogLine{Text: "one"})
+	for range batch {
+		l.put("alpha", "stdout", events.LogLine{Text: "one"})
+	}
 	l.run(t.Context())
 	l.put("alpha", "stdout", events.LogLine{Text: "two"})
 	l.close()
-	if n := c.NC.Stats().OutMsgs; n < 2 {
+	if n := c.NC.Stats().OutMsgs; n < batch+1 {
 		t.Errorf("%d lines were sent", n)
 	}
 }
