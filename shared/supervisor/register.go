@@ -130,23 +130,34 @@ func (s *Supervisor) take(u *unit, f found) {
 		s.recall(u, prior, f.ended)
 	}
 	if f.ended != nil && s.opt.Resume {
-		s.recount(u, f.ended)
+		s.recount(u, f.ended, had)
 	}
 }
 
 // recount goes on from the last instance that was started, where its facts are
 // lost: with the memory of the bus, or with a supervisor that was killed before they
-// had left.
-func (s *Supervisor) recount(u *unit, ended process.Process) {
+// had left. known says that the bus has others.
+func (s *Supervisor) recount(u *unit, ended process.Process, known bool) {
 	n, err := noteOf(ended)
 	if err != nil {
 		s.opt.Log.Warn("restarts of a service are not counted", "service", u.id, "error", err)
 		return
 	}
-	if _, known := s.before(u.id); known && n.Restarts <= u.restarts {
+	if known && n.Restarts <= u.restarts {
 		return
 	}
-	u.restarts, u.answered, u.history.Ended = n.Restarts, n.Request, true
+	u.restarts, u.answered = n.Restarts, n.Request
+	if !known {
+		s.recordEnd(u, ended.Exit(), process.End{})
+	}
+}
+
+// recordEnd lets the restart policy know of an end that was stated, or cannot be any
+// more.
+func (s *Supervisor) recordEnd(u *unit, x process.Exit, e process.End) {
+	e.At, e.OK = s.opt.Now(), x.OK()
+	e.Reason = state.ExitReason(events.ServiceExited{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown})
+	u.history = u.policy.Record(u.history, e)
 }
 
 // typeOf is the process's type where it is not the usual one.
@@ -225,8 +236,14 @@ func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process)
 		u.state = state.ServiceExited // a new boot begins anew
 	default:
 		u.state = prior.State
-		if prior.State == state.ServiceFailed || prior.State == state.ServiceCompleted {
+		switch x := prior.LastExit; prior.State {
+		case state.ServiceFailed, state.ServiceCompleted:
 			u.answered = u.desired.Restart
+		case state.ServiceExited, state.ServiceBackoff, state.ServiceWaiting:
+			if x != nil && s.opt.Resume {
+				exit := process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown}
+				s.recordEnd(u, exit, process.End{HealthySince: prior.HealthyAt, Expected: x.Expected && !done(u.spec, exit)})
+			}
 		}
 	}
 }

@@ -346,8 +346,8 @@ func TestAdoption(t *testing.T) {
 func TestRecount(t *testing.T) {
 	for _, c := range []struct {
 		resume bool
-		want   [3]int
-	}{{true, [3]int{4, 6, 8}}, {false, [3]int{0, 0, 0}}} {
+		want   [5]int
+	}{{true, [5]int{4, 6, 8, 3, 2}}, {false, [5]int{0, 0, 0, 0, 0}}} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newScripted()
 			for id, restarts := range map[string]int{"newer": 3, "older": 1, "forgotten": 7} {
@@ -357,11 +357,13 @@ func TestRecount(t *testing.T) {
 			prior.Services = map[events.Entity]state.Service{
 				"newer": {ID: "newer", State: state.ServiceRunning, Instance: "first-newer", PID: 6, Restarts: 1},
 				"older": {ID: "older", State: state.ServiceStarting, Instance: "next-older", Restarts: 5},
+				"crash": {ID: "crash", State: state.ServiceExited, Instance: "last-crash", Restarts: 2, LastExit: &events.ServiceExited{Signal: "SIGKILL"}},
+				"asked": {ID: "asked", State: state.ServiceExited, Instance: "last-asked", Restarts: 2, LastExit: &events.ServiceExited{Expected: true}},
 			}
 			n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume = &prior, c.resume })
-			register(t, n, "newer:", "older:", "forgotten:")
+			register(t, n, "newer:", "older:", "forgotten:", "crash:", "asked:")
 			synctest.Wait()
-			for i, id := range []events.Entity{"newer", "older", "forgotten"} {
+			for i, id := range []events.Entity{"newer", "older", "forgotten", "crash", "asked"} {
 				if v, _ := n.Service(id); v.Restarts != c.want[i] || v.State != state.ServiceRunning {
 					t.Errorf("resume %t: %s is %s and has %d restarts, want %d", c.resume, id, v.State, v.Restarts, c.want[i])
 				}
