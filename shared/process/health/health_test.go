@@ -279,7 +279,7 @@ func TestCadence(t *testing.T) {
 		}
 		p := prober(t, r, 0)
 		p.Add(whole("alpha", "i1"), health.Check{Endpoint: "alpha", Type: spec.HealthTCP}, false)
-		<-time.After(40 * time.Second)
+		<-time.After(38 * time.Second)
 		p.Remove("alpha", "i1")
 		<-time.After(time.Minute)
 		r.mu.Lock()
@@ -292,12 +292,37 @@ func TestCadence(t *testing.T) {
 		steady := at[first+1:]
 		for i, d := range steady {
 			before := at[first+i]
-			if d-before != 5*time.Second {
+			// The first pause is shorter: see together.
+			if pause := d - before; pause != 5*time.Second && (i > 0 || pause > 5*time.Second || pause < 4750*time.Millisecond) {
 				t.Errorf("a probe at %v after one at %v", d, before)
 			}
 		}
 		if len(steady) != 7 || len(r.reports) != 2 || !strings.HasSuffix(r.reports[0], "alpha/i1 true ") || !strings.HasSuffix(r.reports[1], "alpha/i1 false refused") {
 			t.Errorf("%d probes, reports %q", len(steady), r.reports)
+		}
+	})
+}
+
+// Checks of many instances are made at few moments.
+func TestTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder()
+		p := prober(t, r, 0)
+		for i := range 50 {
+			p.Add(whole(fmt.Sprint("s", i), "i1"), health.Check{Endpoint: fmt.Sprint("s", i), Type: spec.HealthTCP}, true)
+			<-time.After(19 * time.Millisecond)
+		}
+		<-time.After(20 * time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		moments := map[time.Duration]bool{}
+		for i := range 50 {
+			for _, at := range r.at[fmt.Sprint("s", i)][1:] {
+				moments[at] = true
+			}
+		}
+		if n := len(moments); n == 0 || n > 25 {
+			t.Errorf("%d moments", len(moments))
 		}
 	})
 }
