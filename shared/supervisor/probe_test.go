@@ -211,12 +211,12 @@ func TestAdoptedReadiness(t *testing.T) {
 		n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume = &prior, true })
 		register(t, n, "alpha:", "beta:", "gamma:")
 		<-time.After(time.Minute)
-		expect(t, n.told("alpha"), "registered", "desired", "started, adopted")
-		expect(t, n.told("beta"), "registered", "desired", "started, adopted")
-		expect(t, n.told("gamma"), "registered", "desired", "started, adopted", `unready: no line has matched "up" yet`)
+		expect(t, n.told("alpha"), "registered", "started, adopted")
+		expect(t, n.told("beta"), "registered", "started, adopted")
+		expect(t, n.told("gamma"), "registered", "started, adopted", `unready: no line has matched "up" yet`)
 		r.set(func() { close(r.before["beta"].matched) })
 		synctest.Wait()
-		expect(t, n.told("beta")[3:], "healthy")
+		expect(t, n.told("beta")[2:], "healthy")
 	})
 }
 

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,8 @@ type found struct {
 }
 
 // Register makes services known, in dependency order, and takes over those that
-// run already. It returns when that has been stated. A service that was
+// run already. It returns when that has been stated; what Prior says of a service is
+// not stated again in the same boot of the node. A service that was
 // registered before has the new spec from its next start on.
 func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
 	finds := make(map[events.Entity]found, len(specs))
@@ -96,11 +98,14 @@ func (s *Supervisor) enter(l spec.Located, replaced bool) *unit {
 		}
 		u.count(u.anchor)
 	}
-	s.state(u, events.ServiceRegistered{
+	fact := events.ServiceRegistered{
 		Name: nameOf(l), Description: l.Description, Icon: l.Icon, Digest: l.Digest, Required: l.Required,
 		Dependencies: l.DependsOn(), ReplicaOf: string(l.ReplicaOf), Profiles: l.Profiles, Routes: l.PublicRoutes(),
 		Reload: string(l.Process.ReloadSignal), Type: typeOf(l), Schedule: scheduleOf(l),
-	})
+	}
+	if prior, had := s.before(id); known || !had || !s.opt.Resume || !reflect.DeepEqual(prior.Registered, fact) {
+		s.state(u, fact)
+	}
 	if known {
 		s.renew(u, was, replaced)
 		return nil
@@ -115,7 +120,7 @@ func (s *Supervisor) want(u *unit, f found) {
 	if f.running != nil && !(had && prior.Instance == f.running.Instance()) && !s.opt.Decided(u.spec) {
 		u.desired.Running = true // it runs because somebody wanted it
 	}
-	if u.desired != (events.ServiceDesired{}) || had && prior.Desired != u.desired {
+	if had && prior.Desired != u.desired || !(had && s.opt.Resume) && u.desired != (events.ServiceDesired{}) {
 		s.state(u, u.desired)
 	}
 }
