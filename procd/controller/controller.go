@@ -52,6 +52,7 @@ type controller struct {
 	beats    *process.Beats
 	probes   *process.Probes
 	usage    *process.Usage
+	speak    func() // see process.Processes.Speak
 	registry *registry.Registry
 	specs    specs
 	sup      *supervisor.Supervisor
@@ -73,6 +74,7 @@ func (c *controller) run(ctx context.Context) error {
 	c.view.Lost(c.registry.Lost)
 	c.beats = process.NewBeats(c.Bus, c.Config.Name)
 	processes := process.New(c.Daemon, c.busURL(), c.workspace)
+	c.speak = processes.Speak
 
 	// The runner outlives the supervisor, which outlives what tells it things.
 	beneath, release := context.WithCancel(context.WithoutCancel(ctx))
@@ -215,6 +217,7 @@ func (c *controller) serve(ctx context.Context, g *errgroup.Group, l loaded, pri
 	if err := c.Ready(ctx, nil); err != nil {
 		return err
 	}
+	c.speak()
 	c.resume(ctx, prior)
 	g.Go(func() error { return c.registry.Run(ctx) })
 	g.Go(func() error { return c.watch(ctx) })

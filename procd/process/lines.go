@@ -20,6 +20,7 @@ type lines struct {
 	dial func(context.Context) (*bus.Conn, error)
 	log  *slog.Logger
 
+	open  chan struct{} // closed when lines may travel
 	once  sync.Once
 	begun chan struct{} // closed with the first batch
 	own   atomic.Pointer[bus.Conn]
@@ -39,6 +40,7 @@ const (
 
 // put sends a line; it is called by one goroutine at a time.
 func (l *lines) put(id, stream string, line events.LogLine) {
+	<-l.open
 	conn := l.own.Load()
 	switch {
 	case conn == nil:

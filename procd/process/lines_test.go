@@ -19,7 +19,7 @@ func TestLines(t *testing.T) {
 	b := testbus.Start(t, events.Procd)
 	first := b.Connect(events.Procd)
 	own := make(chan *bus.Conn)
-	l := &lines{node: testbus.Node, bus: first, log: slog.New(slog.DiscardHandler), begun: make(chan struct{}), dial: func(ctx context.Context) (*bus.Conn, error) {
+	l := &lines{node: testbus.Node, bus: first, log: slog.New(slog.DiscardHandler), open: opened(), begun: make(chan struct{}), dial: func(ctx context.Context) (*bus.Conn, error) {
 		select {
 		case c := <-own:
 			return c, nil
@@ -69,11 +69,17 @@ func TestLines(t *testing.T) {
 	}
 }
 
+func opened() chan struct{} {
+	open := make(chan struct{})
+	close(open)
+	return open
+}
+
 // Without a connection of their own lines travel all the same.
 func TestLinesRefused(t *testing.T) {
 	b := testbus.Start(t, events.Procd)
 	c := b.Connect(events.Procd)
-	l := &lines{node: testbus.Node, bus: c, log: slog.New(slog.DiscardHandler), begun: make(chan struct{}), dial: func(context.Context) (*bus.Conn, error) {
+	l := &lines{node: testbus.Node, bus: c, log: slog.New(slog.DiscardHandler), open: opened(), begun: make(chan struct{}), dial: func(context.Context) (*bus.Conn, error) {
 		return nil, errors.New("no more connections")
 	}}
 	for range batch {

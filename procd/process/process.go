@@ -36,6 +36,7 @@ type Processes struct {
 	Services *supervisor.Services
 
 	lines   *lines
+	speak   sync.Once
 	minting singleflight.Group
 }
 
@@ -43,7 +44,7 @@ type Processes struct {
 // services find the bus; workspace may be empty.
 func New(d *daemon.Daemon, busURL, workspace string) *Processes {
 	install := installer{store: dep.ForNode(d.Config, workspace, os.Environ()), state: d.Facts.State, log: d.Log}
-	out := &lines{node: d.Config.Name, bus: d.Bus, dial: d.Dial, log: d.Log, begun: make(chan struct{})}
+	out := &lines{node: d.Config.Name, bus: d.Bus, dial: d.Dial, log: d.Log, open: make(chan struct{}), begun: make(chan struct{})}
 	return &Processes{
 		lines:  out,
 		Runner: runner.New(runner.Options{Dir: d.Layout.Run(), Log: d.Log, Wrapper: []string{Wrapper}, Sink: out.put}),
@@ -97,6 +98,11 @@ func (p *Processes) Mint(specs []spec.Located, log *slog.Logger) {
 	g.Wait() // none fails
 }
 
+// Speak lets what services write travel on the bus from now on. A supervisor that
+// comes back to hundreds that write takes them over first; what is written meanwhile
+// is in their files, and on its way as far as there is room.
+func (p *Processes) Speak() { p.speak.Do(func() { close(p.lines.open) }) }
+
 // Run hands on what services write, until ctx ends.
 func (p *Processes) Run(ctx context.Context) error {
 	defer p.Services.Client.Close()
@@ -104,6 +110,7 @@ func (p *Processes) Run(ctx context.Context) error {
 	defer stop()
 	var dialled sync.WaitGroup
 	dialled.Go(func() { p.lines.run(dialling) })
+	defer context.AfterFunc(ctx, p.Speak)() // or nobody would wait for the last lines
 	err := p.Runner.Run(ctx)
 	stop()
 	dialled.Wait()

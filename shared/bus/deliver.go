@@ -96,7 +96,7 @@ func (p *Publisher) deliver(ctx context.Context, c *Conn, log *factLog, box outb
 func (p *Publisher) depart(ctx context.Context, log *factLog, f fact) (flight, error) {
 	e := f.envelope
 	last, known := p.last[e.Entity]
-	if !known && !p.fresh {
+	if !known && !p.all {
 		var err error
 		if last, err = log.Last(ctx, events.EntityFacts(e.Node, e.Source, e.Entity)); err != nil {
 			return flight{}, err
@@ -128,7 +128,7 @@ func (p *Publisher) land(f flight, seq uint64) error {
 
 // strand forgets what the facts on their way follow: they may have landed.
 func (p *Publisher) strand(flying []flight, err error) error {
-	p.fresh = false
+	p.all = false
 	for _, f := range flying {
 		delete(p.last, f.envelope.Entity)
 	}

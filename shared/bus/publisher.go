@@ -44,7 +44,7 @@ type Publisher struct {
 	life       time.Time // creation time of the stream that the others speak of
 	whole      bool      // that stream has what is retained
 	remembered bool      // what was stated before this process is retained
-	fresh      bool      // it had nothing of this source: what last does not know is 0
+	all        bool      // last has all that it has of this source: what last does not know is 0
 	seen       uint64    // the highest sequence acknowledged there
 }
 
@@ -203,7 +203,7 @@ func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
 	}
 	if !p.life.Equal(info.Created) || info.State.LastSeq < p.seen {
 		clear(p.last)
-		p.life, p.whole, p.fresh, p.seen = info.Created, false, false, 0
+		p.life, p.whole, p.all, p.seen = info.Created, false, false, 0
 	}
 	if p.whole {
 		return nil
@@ -212,7 +212,7 @@ func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
 	if err != nil {
 		return err
 	}
-	p.fresh = last == 0
+	p.all = last == 0
 	if !p.remembered {
 		// Nothing was stated by this process: the stream has what it has.
 		err := p.remember(ctx, c, last)
@@ -250,6 +250,9 @@ func (p *Publisher) remember(ctx context.Context, c *Conn, last uint64) error {
 			if e, err := events.DecodeRecord(r); err == nil {
 				before.keep(fact{e, r.Data})
 			}
+			if a, err := events.ParseFactSubject(string(r.Subject)); err == nil {
+				p.last[a.Entity] = max(p.last[a.Entity], r.Seq)
+			}
 			if r.Seq >= last {
 				return errEnough
 			}
@@ -261,7 +264,8 @@ func (p *Publisher) remember(ctx context.Context, c *Conn, last uint64) error {
 		if !errors.Is(err, errEnough) {
 			return fmt.Errorf("read what %s stated before: %w", p.o.Source, err)
 		}
-		p.retained = before
+		// Asking for each entity when it has news would take a request each.
+		p.retained, p.all = before, true
 	}
 	p.remembered = true
 	return nil
