@@ -60,6 +60,10 @@ func (b *bench) supervise(ctx context.Context) error {
 
 func (b *bench) rounds() int { return max(1, b.n/3) }
 
+// settled is how long after a start the memory is looked at: what is done once is
+// not what supervision costs.
+const settled = 8 * time.Second
+
 // contest measures one supervisor once.
 func (b *bench) contest(ctx context.Context, c contender, n, round int) (m measured, err error) {
 	dir, err := os.MkdirTemp(b.dir, c.name+"-")
@@ -80,7 +84,7 @@ func (b *bench) contest(ctx context.Context, c contender, n, round int) (m measu
 		return m, err
 	}
 	m.up = time.Since(began)
-	if err := pause(ctx, time.Second); err != nil { // what is done once is not what it costs
+	if err := pause(ctx, settled); err != nil {
 		return m, err
 	}
 	own, err := s.pids()
