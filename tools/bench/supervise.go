@@ -39,6 +39,7 @@ func (b *bench) supervise(ctx context.Context) error {
 		return err
 	}
 	all := append([]contender{{"core", func(dir string) supervised { return &coreNode{b: b, launcher: launcher, dir: dir} }}}, peers()...)
+	took := map[int]time.Duration{} // core, by how many services
 	for _, n := range []int{200, 1000} {
 		results := map[string][]measured{}
 		for round := range b.rounds() {
@@ -54,7 +55,13 @@ func (b *bench) supervise(ctx context.Context) error {
 			}
 		}
 		b.table(n, all, results)
+		var ups []time.Duration
+		for _, m := range results["core"] {
+			ups = append(ups, m.up)
+		}
+		took[n] = median(ups)
 	}
+	fmt.Fprintf(b.out, "\ncore, 1,000 services beside 200: %s the time\n", atMost(5.5).times(float64(took[1000])/float64(took[200])))
 	return nil
 }
 
@@ -153,9 +160,27 @@ func (b *bench) table(n int, all []contender, results map[string][]measured) {
 		m := middle(c.name)
 		fmt.Fprintf(b.out, "%-12s %12s %9.1f MB %14s", c.name, ms(m.up), float64(m.memory)/1e6, ms(m.replace))
 		if c.name != "core" {
-			fmt.Fprintf(b.out, "   core: %.2f× the time, %.2f× the memory, %.2f× the pause",
-				float64(own.up)/float64(m.up), float64(own.memory)/float64(m.memory), float64(own.replace)/float64(m.replace))
+			most := bars[n][c.name]
+			fmt.Fprintf(b.out, "   core: %s the time, %s the memory, %s the pause",
+				most.up.times(float64(own.up)/float64(m.up)), most.memory.times(float64(own.memory)/float64(m.memory)),
+				most.replace.times(float64(own.replace)/float64(m.replace)))
 		}
 		fmt.Fprintln(b.out)
 	}
+}
+
+// bars are what core may take beside each peer.
+var bars = map[int]map[string]struct{ up, memory, replace atMost }{
+	200:  {"s6": {up: 0.7, memory: 1}, "supervisor": {up: 0.1}, "runit": {replace: 2}},
+	1000: {"s6": {memory: 0.6}, "runit": {replace: 2}},
+}
+
+// atMost is a bar; 0 where there is none.
+type atMost float64
+
+func (a atMost) times(ratio float64) string {
+	if a == 0 {
+		return fmt.Sprintf("%.2f×", ratio)
+	}
+	return fmt.Sprintf("%.2f× (%s)", ratio, bound{most: float64(a), unit: "×"}.judge(ratio))
 }
