@@ -210,6 +210,34 @@ func TestWhatIsNotToldAgainIsDropped(t *testing.T) {
 	}
 }
 
+// So it does where procd, as one that takes over what runs, says of itself last.
+func TestWhatIsNotToldAgainIsDroppedOnceProcdIsReady(t *testing.T) {
+	n := newNode(t)
+	alpha, beta := n.service("alpha"), n.service("beta")
+	tell := func(s *service) {
+		s.register()
+		s.start("one")
+		s.healthy("one")
+	}
+	tell(alpha)
+	tell(beta)
+	n.caddyd()
+	n.until("beta", "opened [beta.localhost]")
+	n.stopProcd()
+	n.bus.Restart()
+	n.silentProcd()
+	tell(alpha)
+	clear(n.seen)
+	n.until("alpha", "opened [alpha.localhost]") // repeated
+	n.until("beta", "opened [beta.localhost]")
+	n.say("procd", events.DaemonReady{PID: 1, Version: "test"})
+	n.until("beta", "removed")
+	if status, _ := n.get("beta"); status != 404 {
+		t.Errorf("beta: %d in the end", status)
+	}
+	waitFor(t, func() bool { return n.stored("alpha").State == state.RouteOpen })
+}
+
 func TestConflictAndNonsenseAreRefused(t *testing.T) {
 	n := newNode(t)
 	n.caddyd()

@@ -78,8 +78,10 @@ func (f *feed) record(r events.Record) error {
 	a, err := events.ParseFactSubject(string(r.Subject))
 	hidden := f.hidden(a.Entity)
 	f.builder.Apply(r)
-	// Sites depend on what procd says alone.
-	if err == nil && a.Source == events.Procd && f.live && !(hidden && f.hidden(a.Entity)) {
+	// Sites depend on what procd says alone; how long they are held on to, on what it
+	// says of itself too.
+	changes := f.hold != nil || !(hidden && f.hidden(a.Entity))
+	if err == nil && a.Source == events.Procd && f.live && changes {
 		f.decide()
 	}
 	return nil

@@ -47,13 +47,19 @@ func newNode(t *testing.T) *node {
 // restartProcd begins with a procd that has said nothing yet but that it is there.
 func (n *node) restartProcd() {
 	n.t.Helper()
+	n.silentProcd()
+	n.say("procd", events.DaemonReady{PID: 1, Version: "test"})
+}
+
+// silentProcd begins with a procd that has said nothing yet.
+func (n *node) silentProcd() {
+	n.t.Helper()
 	if n.stopProcd != nil {
 		n.stopProcd()
 	}
 	n.procd = bus.NewPublisher(bus.PublisherOptions{Node: testbus.Node, Source: events.Procd})
 	p, c := n.procd, n.bus.Connect(events.Procd)
 	n.stopProcd = testproc.Background(n.t, func(ctx context.Context) error { return p.Run(ctx, c) })
-	n.say("procd", events.DaemonReady{PID: 1, Version: "test"})
 }
 
 // say states a fact as procd.
