@@ -162,14 +162,14 @@ func (v *View) State() state.State {
 }
 
 // Look shows fn the state as it was last known. It is for who looks at every
-// change: [View.State] makes a copy of all services after each. fn must be brief,
-// and keep nothing of what it sees.
+// change: [View.State] makes a copy of all services after each. The view waits for
+// fn, which must be brief, not call the view, and keep no map of what it sees.
 func (v *View) Look(fn func(state.State)) {
 	v.mu.Lock()
-	s, newer := v.state, v.newer
+	newer := v.newer
 	v.mu.Unlock()
 	if newer == nil || !newer.look(fn) {
-		fn(s)
+		fn(v.State())
 	}
 }
 

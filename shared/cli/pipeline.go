@@ -207,7 +207,6 @@ func (c *call) pipelineRun(ctx context.Context) error {
 
 // followRun shows a run on standard error until it ends.
 func (c *call) followRun(ctx context.Context, s *session, name events.Entity) error {
-	var run state.Run
 	// Output and state come on two ways: what the first one has not yet brought
 	// when the run has ended is read then.
 	shown := map[string]time.Time{} // the last line shown of each step
@@ -228,9 +227,8 @@ func (c *call) followRun(ctx context.Context, s *session, name events.Entity) er
 		}
 		return err
 	})
-	_, err := s.view.Wait(ctx, func(st state.State) bool {
+	st, err := s.view.Wait(ctx, func(st state.State) bool {
 		r, ok := st.Runs[name]
-		run = r
 		return ok && r.Ended()
 	})
 	stop()
@@ -245,7 +243,7 @@ func (c *call) followRun(ctx context.Context, s *session, name events.Entity) er
 			_ = c.err.Print(append([]string{""}, stepsTable(r.Steps).Lines(c.err)...)...)
 		}
 	}
-	if run.State != events.StepCompleted {
+	if run := st.Runs[name]; run.State != events.StepCompleted {
 		return &Problem{Err: fmt.Errorf("run %s %s: %s", name, run.State, run.Reason), Fix: fmt.Sprintf("`%s pipeline logs %s`", c.app.Name, name)}
 	}
 	return nil

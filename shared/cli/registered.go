@@ -18,19 +18,19 @@ const registryWithin = 5 * time.Second
 // name is not unknown before procd has, nor is one that the specs found here have, or
 // that every node has.
 func (c *call) registered(ctx context.Context, s *session, names []string, knows func(state.State, events.Entity) bool) (state.State, error) {
-	var expected []events.Entity // found when it matters
-	looked := false
+	missing := func(st state.State) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return knows(st, events.Entity(name)) })
+	}
+	if st := s.view.State(); len(missing(st)) == 0 {
+		return st, nil
+	}
+	expected := c.expected()
 	limit, cancel := context.WithTimeout(ctx, registryWithin)
 	defer cancel()
 	st, err := s.view.Wait(limit, func(st state.State) bool {
-		missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return knows(st, events.Entity(name)) })
-		if len(missing) == 0 {
-			return true
-		}
-		if !looked {
-			looked, expected = true, c.expected()
-		}
-		return st.Ready[events.Procd].Ready && !slices.ContainsFunc(missing, func(name string) bool { return slices.Contains(expected, events.Entity(name)) })
+		left := missing(st)
+		return len(left) == 0 || st.Ready[events.Procd].Ready &&
+			!slices.ContainsFunc(left, func(name string) bool { return slices.Contains(expected, events.Entity(name)) })
 	})
 	if ctx.Err() != nil {
 		return st, ctx.Err()
