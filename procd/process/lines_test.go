@@ -54,15 +54,19 @@ func TestLines(t *testing.T) {
 	}
 	operator := b.Connect(events.Operator)
 	var got []string
+	var err error
 	testproc.Eventually(t, "the bus has all lines", func() bool {
 		got = nil
-		err := operator.Lines(t.Context(), bus.Lines{Node: testbus.Node, Entity: "alpha"}, func(_ events.LogAddress, line events.LogLine) error {
+		err = operator.Lines(t.Context(), bus.Lines{Node: testbus.Node, Entity: "alpha"}, func(_ events.LogAddress, line events.LogLine) error {
 			got = append(got, line.Text)
 			return nil
 		})
 		return err != nil || len(got) == len(want)
 	})
-	for i := range min(len(got), len(want)) {
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("line %d is %q", i, got[i])
 		}

@@ -202,8 +202,10 @@ func (s *siege) judge(ctx context.Context, patience time.Duration) ([]string, er
 	if len(wrong) > 0 {
 		if id, _, _ := strings.Cut(wrong[0], " "); s.seen[id] != nil {
 			text, err := s.n.run(ctx, "trace", id)
-			wrong = append(wrong, fmt.Sprintf("launcher trace %s: %s%v", id, text, err))
-			wrong[0], wrong[len(wrong)-1] = wrong[len(wrong)-1], wrong[0]
+			if err != nil {
+				text = fmt.Append(text, err)
+			}
+			wrong = slices.Insert(wrong, 1, fmt.Sprintf("launcher trace %s: %s", id, text))
 		}
 	}
 	orphans, err := s.orphans(ctx, status)
