@@ -138,7 +138,7 @@ func TestDecisionsDamaged(t *testing.T) {
 	r.child()
 	r.until("procd is back", func(s state.State) bool { return s.Ready[events.Procd].PID != first.Process.Pid })
 	damaged := "what operators decided: " + r.layout().Decisions() +
-		" is not understood: unexpected end of JSON input: correct it, or remove it: then the profiles decide which services are enabled"
+		" is not understood: unexpected end of JSON input: correct it, or remove it: then what the bus has kept of them counts, else the profiles"
 	want(t, r.ask("alpha", events.DisableService{}), state.OutcomeRejected, damaged)
 	if v := r.serving("alpha").Services["alpha"]; v.PID != pid {
 		t.Errorf("alpha has pid %d, had %d", v.PID, pid)

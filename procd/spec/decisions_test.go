@@ -187,7 +187,7 @@ func TestDecisionsDamaged(t *testing.T) {
 	var log strings.Builder
 	r := registry.NewRegistry(c, testbus.Node, l, slog.New(slog.NewTextHandler(&log, nil)))
 	expect(t, r, map[events.Entity]string{"alpha": "disabled"})
-	want := "what operators decided: " + l.Decisions() + ` is not understood: json: unknown field "enabeld": correct it, or remove it: then the profiles decide which services are enabled`
+	want := "what operators decided: " + l.Decisions() + ` is not understood: json: unknown field "enabeld": correct it, or remove it: then what the bus has kept of them counts, else the profiles`
 	if err := r.Damaged(); err == nil || err.Error() != want || !strings.Contains(log.String(), l.Decisions()) {
 		t.Errorf("got %v, log %s", err, &log)
 	}

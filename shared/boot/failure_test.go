@@ -165,7 +165,7 @@ func TestDecisionsDamaged(t *testing.T) {
 		}
 	}})
 	want := "stage config: what operators decided: " + file +
-		" is not understood: unexpected end of JSON input\nfix: correct it, or remove it: then the profiles decide which services are enabled"
+		" is not understood: unexpected end of JSON input\nfix: correct it, or remove it: then what the bus has kept of them counts, else the profiles"
 	if failure.Error() != want {
 		t.Errorf("got\n%s\nwant\n%s", failure, want)
 	}

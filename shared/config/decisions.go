@@ -63,7 +63,7 @@ func (e *DecisionsError) Unwrap() error { return e.Err }
 
 // Fix is what to do about it.
 func (e *DecisionsError) Fix() string {
-	return "correct it, or remove it: then the profiles decide which services are enabled"
+	return "correct it, or remove it: then what the bus has kept of them counts, else the profiles"
 }
 
 // ReadDecisions reads what operators decided: nothing where there is no file. The
@@ -155,18 +155,19 @@ func EndBoot(l Layout) error {
 // EndBoot removes what holds only until the node goes down, and reports whether there
 // was any.
 func (d Decisions) EndBoot() bool {
-	any := false
+	removed := false
 	for id, one := range d.Services {
-		if any = any || one.Running != nil; one.Running == nil {
+		if one.Running == nil {
 			continue
 		}
+		removed = true
 		if one.Running = nil; one == (Decision{}) {
 			delete(d.Services, id)
 		} else {
 			d.Services[id] = one
 		}
 	}
-	return any
+	return removed
 }
 
 // replaceThrough is [Replace] that has the disk keep the new content before it
