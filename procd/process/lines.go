@@ -50,7 +50,7 @@ func (l *lines) put(id, stream string, line events.LogLine) {
 		_ = l.bus.NC.FlushTimeout(flushed) // what came before stays before; without a bus nothing does
 	}
 	conn.PublishLine(l.node, events.Entity(id), stream, line)
-	if l.sent++; l.sent == batch {
+	if l.sent++; l.sent >= batch && conn.NC.IsConnected() {
 		l.sent = 0
 		l.once.Do(func() { close(l.begun) })
 		began := time.Now()

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,8 +26,8 @@ func (c *Conn) recent(ctx context.Context, name string) (*jetstream.StreamInfo, 
 		return k.info, nil
 	}
 	info, err, shared := c.asking.Do(name, func() (any, error) { return c.fresh(ctx, name) })
-	if err != nil && shared && ctx.Err() == nil {
-		return c.fresh(ctx, name) // it may have been the other's context that ended
+	if shared && ctx.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return c.fresh(ctx, name) // it was the other's context that ended
 	}
 	if err != nil {
 		return nil, err

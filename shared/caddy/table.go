@@ -36,7 +36,8 @@ type route struct {
 
 // scope is a context of modules. A route that forwards has one of its own, which
 // ends its health checks with it; making one takes Caddy a millisecond, so the
-// pages that come at the same time share one.
+// pages that come at the same time share one, and stay until the last of them goes:
+// they are a few words each.
 type scope struct {
 	caddy.Context
 	cancel context.CancelFunc

@@ -269,7 +269,7 @@ func TestEndDuringPostStop(t *testing.T) {
 func TestReload(t *testing.T) {
 	b := builder(t)
 	r := beginHooked(t, b, nil, nil)
-	alpha := located(t, `{"id":"alpha","process":{"command":"sh","args":["-c","trap 'echo reloaded > told' HUP; touch ready; sleep 1000 & while :; do wait; done"],"reloadSignal":"HUP"}}`, nil)
+	alpha := located(t, `{"id":"alpha","process":{"command":"sh","args":["-c","trap 'echo reloaded > told' HUP; sleep 1000 & : > ready; while :; do wait; done"],"reloadSignal":"HUP"}}`, nil)
 	beta := located(t, `{"id":"beta","process":{"command":"sleep","args":["1000"]}}`, nil)
 	r.register(t, alpha, beta)
 	v := r.until(t, "alpha", "serves", state.Service.Serving)
