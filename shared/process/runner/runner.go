@@ -96,6 +96,7 @@ func New(o Options) *Runner {
 	}
 	o.LogSize = cmp.Or(o.LogSize, 16<<20)
 	o.LineRate = cmp.Or(o.LineRate, 1000)
+	heed()
 	r := &Runner{
 		o:     o,
 		lines: make(chan line, 1024),
