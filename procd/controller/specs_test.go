@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +127,7 @@ func TestSpecsBrokenAndLost(t *testing.T) {
 	r.launcherAt(t)
 	procd := r.child()
 	before := r.serving("alpha", "beta")
+	t.Cleanup(func() { _ = syscall.Kill(before.Services["beta"].PID, syscall.SIGKILL) }) // whose spec is lost: procd leaves it alone
 	r.until("procd is ready", func(s state.State) bool { return s.Ready[events.Procd].Ready })
 	procd.Process.Kill()
 	procd.Wait()
