@@ -35,7 +35,7 @@ func (c *controller) watch(ctx context.Context) error {
 				return errAnew
 			}
 		} else {
-			c.condition("core.bus", c.Bus.NC.IsConnected())
+			c.condition(spec.BusStage, c.Bus.NC.IsConnected())
 		}
 		select {
 		case <-changed:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -232,12 +233,11 @@ func TestServices(t *testing.T) {
 	stop(t, n)
 }
 
-// A daemon that outlived its launcher is adopted by the next one, where it is and
-// with what it has.
-func TestAdopt(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	first := testproc.Command(t, "launcher", root)
+// launched is a launcher in a process of its own whose node is up, with the addresses
+// of its bus and its edge.
+func launched(t *testing.T, root string) (first *exec.Cmd, busURL, edgeURL string) {
+	t.Helper()
+	first = testproc.Command(t, "launcher", root)
 	var out testproc.Buffer
 	first.Stdout, first.Stderr = &out, &out
 	if err := first.Start(); err != nil {
@@ -248,6 +248,15 @@ func TestAdopt(t *testing.T) {
 	if len(f) != 3 || f[0] != "up" {
 		t.Fatalf("the first launcher said %s", all)
 	}
+	return first, f[1], f[2]
+}
+
+// A daemon that outlived its launcher is adopted by the next one, where it is and
+// with what it has.
+func TestAdopt(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	first, busURL, edgeURL := launched(t, root)
 	before := harness.Processes(root)
 	first.Process.Signal(syscall.SIGKILL)
 	first.Wait()
@@ -257,8 +266,8 @@ func TestAdopt(t *testing.T) {
 		Boot:   func(o *boot.Options) { w.options(o); inChildren(t, nil)(o) },
 		Config: func(c *config.Node) { c.Root = root },
 	})
-	if s := n.Summary(); s.BusURL != f[1] || s.EdgeURL != f[2] {
-		t.Errorf("bus at %s and edge at %s, were %s and %s", s.BusURL, s.EdgeURL, f[1], f[2])
+	if s := n.Summary(); s.BusURL != busURL || s.EdgeURL != edgeURL {
+		t.Errorf("bus at %s and edge at %s, were %s and %s", s.BusURL, s.EdgeURL, busURL, edgeURL)
 	}
 	if after := harness.Processes(root); !slices.Equal(after, before) {
 		t.Errorf("daemons %q, were %q", after, before)
@@ -284,15 +293,7 @@ func TestAdopt(t *testing.T) {
 func TestEnd(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	first := testproc.Command(t, "launcher", root)
-	var out testproc.Buffer
-	first.Stdout, first.Stderr = &out, &out
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if all := out.Until(t, "up, or why not", func(all string) bool { return strings.HasSuffix(all, "\n") }); !strings.HasPrefix(all, "up ") {
-		t.Fatalf("the first launcher said %s", all)
-	}
+	first, _, _ := launched(t, root)
 	c := config.Default()
 	c.Name, c.Root = "test", root
 	var w watched

@@ -103,11 +103,7 @@ func (t *tail) reset(created time.Time) {
 
 // run follows until the connection changes.
 func (t *tail) run(ctx context.Context, c *Conn) error {
-	look := c.recent // which is enough for who knows nothing of the stream yet
-	if t.known() {
-		look = c.fresh
-	}
-	info, err := look(ctx, t.Stream)
+	info, err := c.look(ctx, t.Stream, t.known())
 	if err != nil {
 		return err
 	}

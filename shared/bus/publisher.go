@@ -193,11 +193,7 @@ func (p *Publisher) run(ctx context.Context, c *Conn) error {
 
 // check repeats what the node's state rests on to a stream that lost it.
 func (p *Publisher) check(ctx context.Context, c *Conn, log *factLog) error {
-	look := c.fresh
-	if p.life.IsZero() {
-		look = c.recent
-	}
-	info, err := look(ctx, events.StreamEvents)
+	info, err := c.look(ctx, events.StreamEvents, !p.life.IsZero())
 	if err != nil {
 		return err
 	}

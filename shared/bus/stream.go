@@ -14,6 +14,15 @@ type known struct {
 	since <-chan struct{} // the connection's changes then
 }
 
+// look returns what the server says of a stream now to who knows something of it
+// already, and what is recent to who begins with it.
+func (c *Conn) look(ctx context.Context, name string, known bool) (*jetstream.StreamInfo, error) {
+	if known {
+		return c.fresh(ctx, name)
+	}
+	return c.recent(ctx, name)
+}
+
 // recent returns what the server says of a stream, or what it said earlier on this
 // connection: of the stream's messages, then, there may be more. Whoever begins
 // with a stream asks for it; at the begin of a connection that is many at once.

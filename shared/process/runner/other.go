@@ -55,15 +55,6 @@ func (*Runner) Lost() int64                                            { return 
 // Wrap fails on this system.
 func Wrap() error { return ErrUnsupported }
 
-// Usage is what the processes of an instance use.
-type Usage struct {
-	ID, Instance string
-	Processes    int
-	CPU          time.Duration
-	Resident     int64
-	OpenFDs      int
-}
-
 // Meter reads nothing on this system.
 type Meter struct{}
 
