@@ -44,11 +44,13 @@ func (c *Conn) recent(ctx context.Context, name string) (*jetstream.StreamInfo, 
 	return info.(*jetstream.StreamInfo), nil
 }
 
-// fresh asks the server.
+// fresh asks the server. What was known before is forgotten where it does not
+// answer: the stream may be gone, and the next of that name is another one.
 func (c *Conn) fresh(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
 	since := c.changes()
 	stream, err := c.JS.Stream(ctx, name)
 	if err != nil {
+		c.forget(name)
 		return nil, fmt.Errorf("look at stream %s: %w", name, err)
 	}
 	info := stream.CachedInfo()

@@ -118,9 +118,13 @@ func TestPortsReclaim(t *testing.T) {
 	default:
 	}
 	if code, out := run("y\n", "web"); code != 0 || !strings.Contains(out, fmt.Sprintf("port %d/tcp is free", orphan)) {
-		t.Errorf("status %d\n%s", code, out)
+		t.Fatalf("status %d\n%s", code, out)
 	}
-	<-gone
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the port is said to be free, and its holder has not ended")
+	}
 	if code, out := run("", "web", "--yes"); code != 0 || !strings.Contains(out, "nobody holds it") {
 		t.Errorf("status %d\n%s", code, out)
 	}

@@ -145,6 +145,7 @@ var programs = testproc.Programs{
 		fmt.Println("stdin", len(in), err)
 	},
 	"supervisor": superviseUntilKilled,
+	"contained":  contained,
 }
 
 // again starts the test binary as another program and says its pid.

@@ -106,7 +106,7 @@ func walk(batch []*request) {
 			continue
 		}
 		s, err := readStat(pid)
-		if err != nil || s.ended() || s.Start < since || s.Session == 0 {
+		if err != nil || s.ended() || s.Start < since {
 			continue
 		}
 		var q *request
@@ -132,20 +132,29 @@ func walk(batch []*request) {
 // strange reports whether a process is certainly none that was started since: it
 // is the kernel's, or in a session whose leader is older, which nobody joins who
 // was not born in it. Asking for a session costs a tenth of reading a process.
+// Session 0 is the kernel's, and whose leader is outside this PID namespace, as
+// with what a container was entered with.
 func strange(pid int, since uint64, older map[int]bool) bool {
 	session, err := unix.Getsid(pid)
-	if err != nil {
+	switch {
+	case err != nil:
 		return false
+	case session == 0:
+		return ofKernel(pid)
 	}
 	old, known := older[session]
 	if !known {
-		if old = session == 0; !old {
-			leader, err := readStat(session)
-			old = err == nil && leader.Start < since
-		}
+		leader, err := readStat(session)
+		old = err == nil && leader.Start < since
 		older[session] = old
 	}
 	return old
+}
+
+// ofKernel reports whether a process runs no program.
+func ofKernel(pid int) bool {
+	_, err := unix.Readlink("/proc/"+strconv.Itoa(pid)+"/exe", make([]byte, 1))
+	return err == unix.ENOENT
 }
 
 // instanceOf returns the instance in a process's environment; empty if there is
