@@ -101,6 +101,21 @@ func TestUser(t *testing.T) {
 	has(t, b.log("alpha"), "Uid: 0")
 }
 
+// Little address space changes no other limit.
+func TestConfined(t *testing.T) {
+	b := start(t, nil)
+	limits := func(id string, l *spec.Limits) string {
+		if x := wait(t, b.start(b.script(id, "grep -v address /proc/$$/limits", process.Attributes{Limits: l}))); !x.OK() {
+			t.Fatalf("%+v", x)
+		}
+		return b.log(id)
+	}
+	free, confined := limits("free", nil), limits("confined", &spec.Limits{AddressSpace: new(spec.Limit(64 << 20))})
+	if free != confined || free == "" {
+		t.Errorf("%s\n%s", free, confined)
+	}
+}
+
 func TestAttributesThatFail(t *testing.T) {
 	needRoot(t)
 	b := start(t, nil)
@@ -116,7 +131,10 @@ func TestAttributesThatFail(t *testing.T) {
 			c.Attributes.Account, c.Attributes.Nice, c.Dir = nobody(), 1, closed
 		}, []string{"process.workingDir: enter " + closed + ": permission denied: make it a directory that the service's user may enter"}},
 		"missing": {func(c *process.Command) { c.Attributes.Nice, c.Path = 1, "/nowhere/x" }, []string{"/nowhere/x: the executable does not exist: install it"}},
-		"user":    {func(c *process.Command) { c.Attributes.Account, c.Dir = nobody(), closed }, []string{"/bin/sh: permission denied: let user 65534 execute the file and enter"}},
+		"confined": {func(c *process.Command) {
+			c.Attributes.Limits, c.Path = &spec.Limits{AddressSpace: new(spec.Limit(64 << 20))}, "/nowhere/y"
+		}, []string{"/nowhere/y: the executable does not exist: install it"}},
+		"user": {func(c *process.Command) { c.Attributes.Account, c.Dir = nobody(), closed }, []string{"/bin/sh: permission denied: let user 65534 execute the file and enter"}},
 	} {
 		command := b.script(name, "true", process.Attributes{})
 		c.change(&command)

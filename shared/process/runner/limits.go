@@ -28,30 +28,43 @@ func limitsOf(l *spec.Limits) []limit {
 		{"lockedMemory", unix.RLIMIT_MEMLOCK, l.LockedMemory},
 		{"stackSize", unix.RLIMIT_STACK, l.StackSize},
 		{"cpuTime", unix.RLIMIT_CPU, l.CPUTime},
-		{"addressSpace", unix.RLIMIT_AS, l.AddressSpace}, // last: this program needs some too
+		{"addressSpace", unix.RLIMIT_AS, l.AddressSpace},
 	}
 }
 
-// setLimits sets the limits of this process.
-func setLimits(l *spec.Limits) fault {
-	for _, x := range limitsOf(l) {
-		if x.value == nil {
-			continue
-		}
-		n := uint64(math.MaxUint64)
-		if *x.value != spec.Unlimited {
-			n = uint64(*x.value)
-		}
+// number is the limit as setrlimit(2) wants it.
+func (x limit) number() uint64 {
+	if *x.value == spec.Unlimited {
+		return math.MaxUint64
+	}
+	return uint64(*x.value)
+}
+
+// confines reports whether a limit is one that this program may not bear itself:
+// its runtime has more address space than many a command is given.
+func (x limit) confines() bool {
+	var have unix.Rlimit
+	return x.resource == unix.RLIMIT_AS && unix.Getrlimit(x.resource, &have) == nil && x.number() < have.Cur
+}
+
+// setLimits sets limits of this process.
+func setLimits(limits []limit) fault {
+	for _, x := range limits {
+		n := x.number()
 		if err := unix.Setrlimit(x.resource, &unix.Rlimit{Cur: n, Max: n}); err != nil {
-			var have unix.Rlimit
-			unix.Getrlimit(x.resource, &have)
-			return fault{
-				Errno: errno(err), Field: "process.limits." + x.name, Doing: "set it to " + x.value.String(),
-				Fix: fmt.Sprintf("the supervisor's hard limit is %s: lower it, or %s", words(have.Max), raising(x.resource)),
-			}
+			return x.refused(err)
 		}
 	}
 	return fault{}
+}
+
+func (x limit) refused(err error) fault {
+	var have unix.Rlimit
+	unix.Getrlimit(x.resource, &have)
+	return fault{
+		Errno: errno(err), Field: "process.limits." + x.name, Doing: "set it to " + x.value.String(),
+		Fix: fmt.Sprintf("the supervisor's hard limit is %s: lower it, or %s", words(have.Max), raising(x.resource)),
+	}
 }
 
 // raising says how a limit gets above the supervisor's.

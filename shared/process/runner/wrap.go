@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -83,8 +84,19 @@ func (p *plan) carryOut() fault {
 	if f := p.prepare(); f.Errno != 0 {
 		return f
 	}
+	var confining []limit
 	if l := p.Attributes.Limits; l != nil {
-		if f := setLimits(l); f.Errno != 0 {
+		var bearable []limit
+		for _, x := range limitsOf(l) {
+			switch {
+			case x.value == nil:
+			case x.confines():
+				confining = append(confining, x)
+			default:
+				bearable = append(bearable, x)
+			}
+		}
+		if f := setLimits(bearable); f.Errno != 0 {
 			return f
 		}
 	}
@@ -98,7 +110,41 @@ func (p *plan) carryOut() fault {
 			return fault{Errno: errno(err), Field: "process.workingDir", Doing: "enter " + p.Dir, Fix: "make it a directory that the service's user may enter, and so all above it"}
 		}
 	}
+	if len(confining) > 0 {
+		return p.confined(confining)
+	}
 	return fault{Errno: errno(syscall.Exec(p.Path, p.Args, p.Env))}
+}
+
+// confined becomes the command within limits that this program could not live
+// with: between them and the exec nothing is allocated.
+func (p *plan) confined(limits []limit) fault {
+	path, err := syscall.BytePtrFromString(p.Path)
+	var args, env []*byte
+	if err == nil {
+		args, err = syscall.SlicePtrFromStrings(p.Args)
+	}
+	if err == nil {
+		env, err = syscall.SlicePtrFromStrings(p.Env)
+	}
+	if err != nil {
+		return fault{Errno: errno(err)}
+	}
+	values, before := make([]unix.Rlimit, len(limits)), make([]unix.Rlimit, len(limits))
+	for i, x := range limits {
+		values[i] = unix.Rlimit{Cur: x.number(), Max: x.number()}
+	}
+	syscall.Exec("", nil, nil) // it fails, and takes back the limit of open files that Go's runtime raised
+	for i, x := range limits {
+		if err := unix.Prlimit(0, x.resource, &values[i], &before[i]); err != nil {
+			return x.refused(err)
+		}
+	}
+	_, _, e := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&env[0])))
+	for i, x := range limits {
+		unix.Prlimit(0, x.resource, &before[i], nil) // to have the memory for telling
+	}
+	return fault{Errno: e}
 }
 
 // prepare sets what needs the supervisor's rights.
