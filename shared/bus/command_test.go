@@ -275,9 +275,9 @@ func TestBadCommands(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %q: %s", e.Type, e.Entity, e.Cause, body.Reason))
 	}
 	want := []string{
-		`dead.malformed dead "": invalid character 'h' looking for beginning of value`,
-		`dead.malformed dead "": body of request.stop: json: unknown field "now"`,
-		`command.rejected alpha "i1": malformed envelope at sequence 2: body of request.stop: json: unknown field "now"`,
+		`dead.malformed dead "": jsontext: invalid character 'h' at start of value`,
+		`dead.malformed dead "": body of request.stop: /now: unknown object member name`,
+		`command.rejected alpha "i1": malformed envelope at sequence 2: body of request.stop: /now: unknown object member name`,
 		`dead.unknown dead "": type "request.explode" version 1 from "operator" is not known to this build`,
 		`command.rejected alpha "i1": unknown envelope at sequence 3: type "request.explode" version 1 from "operator" is not known to this build`,
 		`dead.malformed dead "": request.stop about beta on node local does not belong on core.command.local.procd.alpha.stop`,

@@ -101,11 +101,11 @@ func TestConsumeSlow(t *testing.T) {
 	beta := b.connect("beta")
 	got := make(chan uint64, 10)
 	testproc.Background(t, func(ctx context.Context) error {
-		d := bus.Durable{Name: "beta-tally", AckWait: 300 * time.Millisecond}
+		d := bus.Durable{Name: "beta-tally", AckWait: time.Second}
 		return beta.Consume(ctx, d, func(ctx context.Context, r events.Record) error {
 			got <- r.Seq
 			select {
-			case <-time.After(time.Second):
+			case <-time.After(2500 * time.Millisecond):
 			case <-ctx.Done():
 			}
 			return nil

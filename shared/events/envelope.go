@@ -1,11 +1,13 @@
 package events
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // MaxEnvelope is the largest encoded envelope in bytes.
@@ -177,15 +179,26 @@ func (e Envelope) check() error {
 	return nil
 }
 
-// strict decodes exactly one JSON value without unknown fields.
+// strict decodes exactly one JSON value without unknown or repeated members.
 func strict(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	err := jsonv2.Unmarshal(b, v, jsonv2.RejectUnknownMembers(true))
+	var s *jsonv2.SemanticError
+	if !errors.As(err, &s) {
 		return err
 	}
-	if d.More() {
-		return errors.New("more than one JSON value")
+	reason := s.Err // in words of JSON, not of Go
+	if reason == nil {
+		kind := s.JSONKind.String()
+		switch s.JSONKind {
+		case jsontext.KindBeginObject:
+			kind = "object"
+		case jsontext.KindBeginArray:
+			kind = "array"
+		}
+		reason = fmt.Errorf("it cannot be a JSON %s", kind)
 	}
-	return nil
+	if s.JSONPointer == "" {
+		return reason
+	}
+	return fmt.Errorf("%s: %w", s.JSONPointer, reason)
 }

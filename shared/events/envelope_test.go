@@ -28,14 +28,15 @@ func TestDecode(t *testing.T) {
 		return strings.Replace(good, old, new, 1)
 	}
 	for _, c := range []struct{ name, in, want string }{
-		{"nothing", ``, "malformed envelope: EOF"},
-		{"no JSON", `hello`, "malformed envelope: invalid character 'h'"},
-		{"half", good[:40], "malformed envelope: unexpected EOF"},
+		{"nothing", ``, "malformed envelope: jsontext: unexpected EOF"},
+		{"no JSON", `hello`, "malformed envelope: jsontext: invalid character 'h'"},
+		{"half", good[:40], "malformed envelope: jsontext: unexpected EOF"},
 		{"null", `null`, `malformed envelope: field "id": a name is empty`},
-		{"an array", `[]`, "malformed envelope: json: cannot unmarshal array"},
-		{"two values", good + good, "malformed envelope: more than one JSON value"},
-		{"an unknown field", with(`"id"`, `"extra":1,"id"`), `malformed envelope: json: unknown field "extra"`},
-		{"a number as id", with(`"i1"`, `7`), "malformed envelope: json: cannot unmarshal number"},
+		{"an array", `[]`, "malformed envelope: it cannot be a JSON array"},
+		{"two values", good + good, "malformed envelope: jsontext: invalid character '{' after top-level value"},
+		{"an unknown field", with(`"id"`, `"extra":1,"id"`), `malformed envelope: /extra: unknown object member name`},
+		{"a field twice", with(`"id"`, `"id":"i0","id"`), `malformed envelope: jsontext: duplicate object member name`},
+		{"a number as id", with(`"i1"`, `7`), "malformed envelope: /id: it cannot be a JSON number"},
 		{"an id with a dot", with(`"i1"`, `"i.1"`), `malformed envelope: field "id": the name "i.1" has '.'`},
 		{"a wildcard node", with(`"local"`, `"*"`), `malformed envelope: field "node": the name "*" has '*'`},
 		{"an empty source", with(`"procd"`, `""`), `malformed envelope: field "source": a name is empty`},
@@ -44,11 +45,11 @@ func TestDecode(t *testing.T) {
 		{"a bad cause", with(`"data"`, `"cause":">","data"`), `malformed envelope: field "cause": the name ">" has '>'`},
 		{"version 0", with(`"version":1`, `"version":0`), `malformed envelope: field "version": 0: want 1 or more`},
 		{"no time", with(`"time":"2030-01-02T03:04:05Z",`, ``), `malformed envelope: field "time": missing`},
-		{"a bad time", with(`2030-01-02T03:04:05Z`, `yesterday`), "malformed envelope: parsing time"},
+		{"a bad time", with(`2030-01-02T03:04:05Z`, `yesterday`), "malformed envelope: /time: parsing time"},
 		{"no data", with(`,"data":{"instance":"x"}`, ``), `malformed envelope: field "data": want an object`},
 		{"data that is no object", with(`{"instance":"x"}`, `"x"`), `malformed envelope: field "data": want an object`},
 		{"a type without a dot", with(`service.healthy`, `healthy`), `malformed envelope: field "type": a name is empty`},
-		{"an unknown field in the body", with(`"instance"`, `"instances"`), `malformed envelope: body of service.healthy: json: unknown field "instances"`},
+		{"an unknown field in the body", with(`"instance"`, `"instances"`), `malformed envelope: body of service.healthy: /instances: unknown object member name`},
 		{"a later version", with(`"version":1`, `"version":2`), `unknown envelope: type "service.healthy" version 2 from "procd" is not known to this build`},
 		{"an unknown type", with(`service.healthy`, `service.levitating`), `unknown envelope: type "service.levitating" version 1`},
 		{"another service's aggregate", with(`service.healthy`, `alpha.greeted`), `unknown envelope: type "alpha.greeted" version 1 from "procd"`},
@@ -75,7 +76,7 @@ func TestDecodeRecord(t *testing.T) {
 		{"a fact of another", "core.event.local.launcher.alpha.healthy", good, "malformed envelope at sequence 7: it stands on core.event.local.launcher.alpha.healthy but belongs on core.event.local.procd.alpha.healthy"},
 		{"too deep", "core.event.local.procd.alpha.healthy.x", good, "malformed envelope at sequence 7: it stands on"},
 		{"a request among facts", "core.event.local.procd.alpha.stop", request, "malformed envelope at sequence 7: request.stop is no fact"},
-		{"no envelope", "core.event.local.procd.alpha.healthy", "x", "malformed envelope at sequence 7: invalid character"},
+		{"no envelope", "core.event.local.procd.alpha.healthy", "x", "malformed envelope at sequence 7: jsontext: invalid character"},
 	} {
 		e, err := events.DecodeRecord(record(c.subject, c.data))
 		switch {
