@@ -190,6 +190,13 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 	return supervisor.New(supervisor.Options{
 		Node: c.Config.Name, Source: events.Procd, Facts: c.Facts, Runner: p.Runner, Log: c.Log,
 		Build: p.Build, After: p.Services.After, Routes: p.Services.Routes, Gone: p.Services.Release,
+		Hold: func(on bool) {
+			if on {
+				c.Facts.Hold()
+			} else {
+				c.Facts.Release()
+			}
+		},
 		Prior: &prior, Resume: resume, Gate: gate,
 		Beats: c.beats.Last, Probed: c.probes.Probed,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,

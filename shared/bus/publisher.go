@@ -20,6 +20,8 @@ type PublisherOptions struct {
 	Now    func() time.Time // time.Now if nil
 	NewID  func() events.ID // random if nil
 	Log    *slog.Logger
+	// Gather is how long [Publisher.Hold] keeps a fact back at most; 250 ms if 0.
+	Gather time.Duration
 	// OnConflict is told of another writer of the same source; may be nil.
 	OnConflict func(*events.ConflictError)
 }
@@ -33,6 +35,8 @@ type Publisher struct {
 
 	mu     sync.Mutex
 	queue  []fact        // stated and not acknowledged, oldest first; guarded by mu
+	held   *time.Timer   // lets the queue go; nil while it goes; guarded by mu
+	let    bool          // it was let go and has not been empty since; guarded by mu
 	stated uint64        // facts ever queued; guarded by mu
 	acked  uint64        // of which so many are acknowledged; guarded by mu
 	more   chan struct{} // closed when the queue grows; guarded by mu
@@ -60,6 +64,9 @@ func NewPublisher(o PublisherOptions) *Publisher {
 	}
 	if o.NewID == nil {
 		o.NewID = NewID
+	}
+	if o.Gather <= 0 {
+		o.Gather = 250 * time.Millisecond
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -100,13 +107,45 @@ func (p *Publisher) StateAs(id events.ID, e events.Entity, b events.Body, cause 
 	if n := len(p.queue); n >= 1<<12 && n&(n-1) == 0 {
 		p.o.Log.Warn("facts wait for the bus", "count", n)
 	}
+	if p.held == nil {
+		p.grown()
+	}
+	return envelope
+}
+
+// grown says that there is more to send. The caller holds mu.
+func (p *Publisher) grown() {
 	close(p.more)
 	p.more = make(chan struct{})
-	return envelope
+}
+
+// Hold keeps facts that are not on their way yet back, none for longer than
+// [PublisherOptions.Gather]: for who has much to do at once, as a hundred processes to
+// start, which those who fold what is told of them would take the processors from.
+// [Publisher.Release] lets them go.
+func (p *Publisher) Hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == nil && !p.let {
+		p.held = time.AfterFunc(p.o.Gather, p.Release)
+	}
+}
+
+// Release ends what [Publisher.Hold] began.
+func (p *Publisher) Release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == nil {
+		return
+	}
+	p.held.Stop()
+	p.held, p.let = nil, len(p.queue) > 0
+	p.grown()
 }
 
 // Flush returns when everything stated so far is acknowledged.
 func (p *Publisher) Flush(ctx context.Context) error {
+	p.Release()
 	p.mu.Lock()
 	target := p.stated
 	p.mu.Unlock()
@@ -130,7 +169,7 @@ func (p *Publisher) Flush(ctx context.Context) error {
 func (p *Publisher) waiting(i int) (fact, bool, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i < len(p.queue) {
+	if i < len(p.queue) && p.held == nil {
 		return p.queue[i], true, p.more
 	}
 	return fact{}, false, p.more
@@ -143,7 +182,7 @@ func (p *Publisher) done() {
 	p.queue[0] = fact{}
 	p.queue = p.queue[1:]
 	if len(p.queue) == 0 {
-		p.queue = nil
+		p.queue, p.let = nil, false
 	}
 	p.acked++
 	close(p.less)

@@ -100,6 +100,38 @@ func TestPublisherBurst(t *testing.T) {
 	}
 }
 
+// TestPublisherHold: facts that are held leave when they are released or flushed, in
+// order.
+func TestPublisherHold(t *testing.T) {
+	b := start(t, "memory", events.Procd)
+	c := b.connect(events.Procd)
+	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd, Log: logger(t), Gather: time.Hour})
+	testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	p.State("alpha", events.ServiceStarting{Instance: "i"}, "")
+	flush(t, p)
+	p.Hold()
+	p.State("alpha", events.ServiceStarted{Instance: "i", PID: 7}, "")
+	p.State("beta", events.ServiceStopped{}, "")
+	wantFacts(t, c, "procd.alpha service.starting")
+	p.Hold() // once more changes nothing
+	p.Release()
+	testproc.Eventually(t, "what was held is told", func() bool { return len(facts(t, c)) == 3 })
+	p.Hold()
+	p.State("gamma", events.ServiceStopped{}, "")
+	flush(t, p)
+	wantFacts(t, c, "procd.alpha service.starting", "procd.alpha service.started", "procd.beta service.stopped", "procd.gamma service.stopped")
+}
+
+// TestPublisherHoldsBriefly: what nobody releases leaves all the same.
+func TestPublisherHoldsBriefly(t *testing.T) {
+	b := start(t, "memory", events.Procd)
+	c := b.connect(events.Procd)
+	p := b.publisher(c, events.Procd)
+	p.Hold()
+	p.State("alpha", events.ServiceStopped{}, "")
+	testproc.Eventually(t, "it is told", func() bool { p.Hold(); return len(facts(t, c)) == 1 })
+}
+
 // TestPublisherReconnects: connections come and go while facts are stated; each
 // arrives once and in order.
 func TestPublisherReconnects(t *testing.T) {

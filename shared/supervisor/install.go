@@ -49,25 +49,18 @@ func (p *preparer) mkdir(at place, mode fs.FileMode) error {
 
 // mkdirs makes a directory and those above it that are missing, of the account.
 func (p *preparer) mkdirs(at place, rel string) error {
-	info, err := at.root.Stat(rel)
-	switch {
-	case err == nil && info.IsDir():
-		return nil
-	case err == nil:
-		return &targetError{fmt.Errorf("make directory %s: %s on the way is no directory: move it away", at.path, rel)}
-	case !errors.Is(err, fs.ErrNotExist):
-		return &targetError{fmt.Errorf("make directory %s: %w", at.path, plain(err))}
-	}
-	if parent := filepath.Dir(rel); parent != "." {
+	err := at.root.Mkdir(rel, 0o700)
+	if parent := filepath.Dir(rel); parent != "." && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
 		if err := p.mkdirs(at, parent); err != nil {
 			return err
 		}
+		err = at.root.Mkdir(rel, 0o700)
 	}
-	err = at.root.Mkdir(rel, 0o700)
-	if errors.Is(err, fs.ErrExist) { // another service was first
-		if info, statErr := at.root.Stat(rel); statErr == nil && info.IsDir() {
-			return nil
+	if errors.Is(err, fs.ErrExist) {
+		if info, statErr := at.root.Stat(rel); statErr != nil || !info.IsDir() {
+			return &targetError{fmt.Errorf("make directory %s: %s on the way is no directory: move it away", at.path, rel)}
 		}
+		return nil
 	}
 	if err == nil && p.as != nil {
 		err = at.root.Lchown(rel, int(p.as.UID), int(p.as.GID))

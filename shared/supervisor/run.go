@@ -78,6 +78,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		}
 		next := s.decide()
 		s.startJobs()
+		s.crowd()
 		s.broadcast()
 		for _, done := range s.asked {
 			close(done)
@@ -93,6 +94,15 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		}
 		timer.Reset(wait)
 	}
+}
+
+// crowd has facts kept back while more is to be started than can be at once.
+func (s *Supervisor) crowd() {
+	crowded := len(s.jobs) > 0
+	if s.opt.Hold != nil && (crowded || s.crowded) {
+		s.opt.Hold(crowded)
+	}
+	s.crowded = crowded
 }
 
 // idle reports whether no unit has, or may yet have, a process.

@@ -56,6 +56,9 @@ type Options struct {
 	Facts  Stater
 	Runner process.Runner
 	Build  Build
+	// Hold is told, again and again, that many are being started, and then that they
+	// are: meanwhile Facts may keep back what is stated. May be nil.
+	Hold func(bool)
 	// After returns the hooks that follow an instance of a spec, with the command
 	// beside which they run; nobody's if nil.
 	After func(ctx context.Context, s spec.Located, i Instance) (process.Command, []Hook, error)
@@ -118,6 +121,7 @@ type Supervisor struct {
 	graph      *controller.Graph // of the inputs; nil where units or conditions were added or went
 	jobs       []job             // starts that wait for a slot
 	starting   int               // starts under way
+	crowded    bool              // [Options.Hold] was told so last
 	asked      []chan struct{}   // to be closed when what was asked for is decided
 	stated     bool              // facts were stated since the last broadcast
 	work       sync.WaitGroup
