@@ -8,6 +8,7 @@ import (
 // mailbox is what others want done in Run's goroutine.
 type mailbox struct {
 	ready chan struct{} // holds a token while there may be something
+	gone  chan struct{} // closed when nothing is done any more
 
 	mu     sync.Mutex
 	queue  []func() // guarded by mu
@@ -46,6 +47,7 @@ func (m *mailbox) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed, m.queue = true, nil
+	close(m.gone)
 }
 
 // do runs f in Run's goroutine and returns when what follows from it at once has

@@ -39,6 +39,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return err
 }
 
+// breath is how long decisions wait for each other while more is to be started than can
+// be at once: each looks at all services.
+const breath = 5 * time.Millisecond
+
 // longestWait is after how long the clock is looked at where something is to
 // happen at a certain time.
 const longestWait = time.Minute
@@ -50,6 +54,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 	var deadline <-chan time.Time
 	killed := false
 	var batch []func()
+	var decided time.Time
 	for {
 		select {
 		case <-s.mail.ready:
@@ -76,6 +81,11 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		for _, f := range batch {
 			f()
 		}
+		if left := breath - time.Since(decided); left > 0 && len(s.jobs) > 0 && len(s.asked) == 0 && asked != nil {
+			timer.Reset(left)
+			continue
+		}
+		decided = time.Now()
 		next := s.decide()
 		s.startJobs()
 		s.crowd()

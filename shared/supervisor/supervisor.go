@@ -176,7 +176,7 @@ func New(o Options) *Supervisor {
 		first.Services, first.Daemons = o.Prior.Services, o.Prior.Daemons
 	}
 	s.fold = state.NewBuilder(first)
-	s.mail.ready = make(chan struct{}, 1)
+	s.mail.ready, s.mail.gone = make(chan struct{}, 1), make(chan struct{})
 	s.prober = health.New(health.Options{Report: s.report, Probe: o.Probe, Beats: o.Beats, Probed: o.Probed})
 	return s
 }

@@ -132,24 +132,45 @@ func (s *Supervisor) start(u *unit, a controller.Action) {
 
 func (s *Supervisor) startJobs() {
 	for len(s.jobs) > 0 && s.starting < slots {
-		j := s.jobs[0]
-		s.jobs[0] = job{}
-		s.jobs = s.jobs[1:]
 		s.starting++
-		s.work.Go(func() {
-			built, p, err := s.launch(j)
-			s.mail.post(func() {
-				s.starting--
-				s.launchedUnit(j.u, built, p, err)
-			})
-		})
-	}
-	if len(s.jobs) == 0 {
-		s.jobs = nil
+		j := s.nextJob()
+		s.work.Go(func() { s.launchAll(j) })
 	}
 }
 
-// launch prepares and starts an instance; it runs in a goroutine of its own.
+func (s *Supervisor) nextJob() job {
+	j := s.jobs[0]
+	s.jobs[0] = job{}
+	if s.jobs = s.jobs[1:]; len(s.jobs) == 0 {
+		s.jobs = nil
+	}
+	return j
+}
+
+// launchAll launches a job and then whatever is next while there is more: on a stack
+// that has grown already. It runs in a goroutine of its own.
+func (s *Supervisor) launchAll(j job) {
+	more := make(chan job, 1)
+	for there := true; there; {
+		built, p, err := s.launch(j)
+		s.mail.post(func() {
+			s.launchedUnit(j.u, built, p, err)
+			if len(s.jobs) > 0 {
+				more <- s.nextJob()
+				return
+			}
+			s.starting--
+			close(more)
+		})
+		select {
+		case j, there = <-more:
+		case <-s.mail.gone:
+			return
+		}
+	}
+}
+
+// launch prepares and starts an instance.
 func (s *Supervisor) launch(j job) (Built, process.Process, error) {
 	if err := j.ctx.Err(); err != nil {
 		return Built{}, nil, err
