@@ -6,8 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Dirs say where specs are looked for.
@@ -18,17 +21,32 @@ type Dirs struct {
 	Files     []string // each a spec, whatever its name
 }
 
+// portion is how many specs are read one after the other: fewer are not worth a
+// processor of their own.
+const portion = 16
+
 // Load reads every spec, sorted by id. All errors are joined; the specs that are
 // right are returned beside them. Two specs with one id are an error that names
 // both files; a file that is found twice is read once.
 func Load(dirs Dirs) ([]Located, error) {
 	files, err := dirs.files()
 	errs := []error{err}
+	read, problems := make([]Located, len(files)), make([]error, len(files))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for first := 0; first < len(files); first += portion {
+		g.Go(func() error {
+			for i := first; i < min(first+portion, len(files)); i++ {
+				read[i], problems[i] = Read(files[i])
+			}
+			return nil
+		})
+	}
+	g.Wait() // none fails
 	var list []Located
 	byID := map[ServiceID]Located{}
-	for _, file := range files {
-		s, err := Read(file)
-		if err != nil {
+	for i, s := range read {
+		if err := problems[i]; err != nil {
 			errs = append(errs, err)
 			continue
 		}

@@ -41,7 +41,7 @@ func (p *preparer) extract(ctx context.Context, at place, e spec.Ensure) error {
 	}
 	return p.fetched(ctx, e, func(from *os.File) error {
 		if dir := filepath.Dir(at.rel); dir != "." {
-			if err := p.mkdirs(at, dir); err != nil {
+			if _, err := p.mkdirs(at, dir); err != nil {
 				return err
 			}
 		}

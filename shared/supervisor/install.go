@@ -24,19 +24,20 @@ const (
 // mkdir makes a directory and those above it, and gives it permissions, where
 // mode is not 0 also if it is there.
 func (p *preparer) mkdir(at place, mode fs.FileMode) error {
-	info, err := at.root.Stat(at.rel)
-	if err == nil && !info.IsDir() {
-		return &targetError{fmt.Errorf("%s is no directory: move it away", at.path)}
+	made, err := p.mkdirs(at, at.rel)
+	if err != nil {
+		return err
 	}
-	made := err != nil
 	if made {
-		if err := p.mkdirs(at, at.rel); err != nil {
-			return err
-		}
 		p.changed("made directory", at)
 	}
-	if mode == 0 || !made && info.Mode().Perm() == mode {
+	if mode == 0 {
 		return nil
+	}
+	if !made {
+		if info, err := at.root.Stat(at.rel); err == nil && info.Mode().Perm() == mode {
+			return nil
+		}
 	}
 	if err := at.root.Chmod(at.rel, mode); err != nil {
 		return &targetError{fmt.Errorf("set the permissions of %s: %w", at.path, err)}
@@ -47,28 +48,35 @@ func (p *preparer) mkdir(at place, mode fs.FileMode) error {
 	return nil
 }
 
-// mkdirs makes a directory and those above it that are missing, of the account.
-func (p *preparer) mkdirs(at place, rel string) error {
-	err := at.root.Mkdir(rel, 0o700)
+// mkdirs makes a directory and those above it that are missing, of the account. It
+// reports whether it was missing itself.
+func (p *preparer) mkdirs(at place, rel string) (made bool, err error) {
+	if rel == "." {
+		return false, nil
+	}
+	err = at.root.Mkdir(rel, 0o700)
 	if parent := filepath.Dir(rel); parent != "." && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
-		if err := p.mkdirs(at, parent); err != nil {
-			return err
+		if _, err := p.mkdirs(at, parent); err != nil {
+			return false, err
 		}
 		err = at.root.Mkdir(rel, 0o700)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		if info, statErr := at.root.Stat(rel); statErr != nil || !info.IsDir() {
-			return &targetError{fmt.Errorf("make directory %s: %s on the way is no directory: move it away", at.path, rel)}
+		if info, statErr := at.root.Stat(rel); statErr == nil && info.IsDir() {
+			return false, nil
 		}
-		return nil
+		if rel == at.rel {
+			return false, &targetError{fmt.Errorf("%s is no directory: move it away", at.path)}
+		}
+		return false, &targetError{fmt.Errorf("make directory %s: %s on the way is no directory: move it away", at.path, rel)}
 	}
 	if err == nil && p.as != nil {
 		err = at.root.Lchown(rel, int(p.as.UID), int(p.as.GID))
 	}
 	if err != nil {
-		return &targetError{fmt.Errorf("make directory %s: %w: see who may write there", at.path, plain(err))}
+		return false, &targetError{fmt.Errorf("make directory %s: %w: see who may write there", at.path, plain(err))}
 	}
-	return nil
+	return true, nil
 }
 
 // plain takes the path, which is relative to a root, from an error.
@@ -190,7 +198,7 @@ const longestName = 200
 func (p *preparer) replace(at place, mode fs.FileMode, fill func(io.Writer) error, what string) error {
 	fail := func(err error) error { return unwritable(at, err) }
 	if dir := filepath.Dir(at.rel); dir != "." {
-		if err := p.mkdirs(at, dir); err != nil {
+		if _, err := p.mkdirs(at, dir); err != nil {
 			return err
 		}
 	}
@@ -262,7 +270,7 @@ func (p *preparer) link(at place, to string) error {
 		}
 	}
 	if dir := filepath.Dir(at.rel); dir != "." {
-		if err := p.mkdirs(at, dir); err != nil {
+		if _, err := p.mkdirs(at, dir); err != nil {
 			return err
 		}
 	}
