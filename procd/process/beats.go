@@ -65,7 +65,7 @@ func (b *Beats) Run(ctx context.Context) error {
 	g.Go(func() error {
 		f := bus.Follow{
 			Stream: events.KVStream(events.BucketPresence), Latest: true,
-			Filter: events.KVSubject(events.BucketPresence, events.PresenceKey(b.node, events.Any)),
+			Filter: events.PresenceSubject(b.node, events.Any),
 			Live:   func() { b.listening(time.Now()) },
 		}
 		return b.conn.Follow(ctx, f, func(r events.Record) error {

@@ -32,7 +32,7 @@ const (
 	maxBucket    = 16 << 20
 	maxArtifacts = 64 << 20
 	// PresenceTTL is how long a heartbeat lasts.
-	PresenceTTL = 3 * time.Second
+	PresenceTTL = 3 * events.HeartbeatPause
 	// UsageTTL is how long a sample of what processes use lasts: three times the
 	// pause between two.
 	UsageTTL = 15 * time.Second

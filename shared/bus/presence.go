@@ -19,7 +19,7 @@ func (c *Conn) Heartbeat(ctx context.Context, node events.Node, s events.Source,
 	if err != nil {
 		return fmt.Errorf("heartbeat of %s: %w", s, err)
 	}
-	subject := string(events.KVSubject(events.BucketPresence, events.PresenceKey(node, s)))
+	subject := string(events.PresenceSubject(node, s))
 	beat := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	beat.Header.Set(jetstream.MsgTTLHeader, PresenceTTL.String())
 	timer := time.NewTimer(0)
@@ -27,7 +27,7 @@ func (c *Conn) Heartbeat(ctx context.Context, node events.Node, s events.Source,
 	for {
 		changed := c.changes()
 		c.beat(beat)
-		timer.Reset(pause(time.Now(), beatPause))
+		timer.Reset(pause(time.Now(), events.HeartbeatPause))
 		select {
 		case <-timer.C:
 		case <-changed: // at once to a bus that is back
@@ -40,9 +40,6 @@ func (c *Conn) Heartbeat(ctx context.Context, node events.Node, s events.Source,
 		}
 	}
 }
-
-// beatPause is the time between two heartbeats.
-const beatPause = PresenceTTL / 3
 
 // pause is the time until the next multiple of an interval. All sources of a
 // machine beat at the same moments: a server that is woken seven times a second
@@ -78,7 +75,7 @@ func (c *Conn) WatchPresence(ctx context.Context, node events.Node, fn func(Pres
 	g.Go(func() error {
 		f := Follow{
 			Stream: events.KVStream(events.BucketPresence), Latest: true,
-			Filter: events.KVSubject(events.BucketPresence, events.PresenceKey(node, events.Any)),
+			Filter: events.PresenceSubject(node, events.Any),
 		}
 		f.Reset = func() {
 			select {

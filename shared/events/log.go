@@ -79,6 +79,9 @@ func Levels() []Level {
 	return []Level{LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal}
 }
 
+// HeartbeatPause is the time between two heartbeats of what links shared/service.
+const HeartbeatPause = time.Second
+
 // Presence is the value of a heartbeat in [BucketPresence].
 type Presence struct {
 	PID     int       `json:"pid"`

@@ -93,6 +93,9 @@ func EntityLogs(n Node, e Entity) Subject { return LogSubject(n, e, Any) }
 // PresenceKey is the key of one source's heartbeat in [BucketPresence].
 func PresenceKey(n Node, s Source) string { return string(n) + "." + string(s) }
 
+// PresenceSubject is the subject behind that key: a message there is a heartbeat.
+func PresenceSubject(n Node, s Source) Subject { return KVSubject(BucketPresence, PresenceKey(n, s)) }
+
 // UsageKey is the key in [BucketPresence] of what a supervisor's processes use,
 // see [Usage].
 func UsageKey(n Node, s Source) string { return PresenceKey(n, s) + ".usage" }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
+
+	"core.internal/shared/events"
 )
 
 // failure reports what is wrong with a field.
@@ -94,6 +97,9 @@ func (s Located) checkHealth(fail failure) {
 		asks := p.Type == HealthHTTP || p.Type == HealthTCP || p.Type == HealthGRPC
 		if asks && !s.has(p.at+".endpoint") && s.Ports.Primary == nil {
 			fail(p.at+".endpoint", "", "missing: the service has no primary port to ask instead")
+		}
+		if window := p.Interval.Or(5*time.Second) + p.Timeout.Or(3*time.Second); p.Type == HealthBus && window <= events.HeartbeatPause {
+			fail(p.at+".timeout", "longer ones", "interval and timeout are %s together, and heartbeats come every %s: one is missed each time", window, events.HeartbeatPause)
 		}
 	}
 	if s.Health.Liveness != nil && s.Health.Liveness.Type == HealthLog {

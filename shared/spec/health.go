@@ -15,7 +15,7 @@ type Probe struct {
 	Type HealthType `json:"type,omitempty" spec:"enum=http|tcp|exec|grpc|bus|log|none;default=none"`
 	// Time between checks.
 	Interval Duration `json:"interval,omitempty" spec:"default=5s"`
-	// Time one check may take; for bus, how late a heartbeat may be after an interval.
+	// Time one check may take; for bus, how late a heartbeat may be after an interval: both together are more than the second between two heartbeats.
 	Timeout Duration `json:"timeout,omitempty" spec:"default=3s"`
 	// For http a URL, for tcp and grpc host:port; the primary port if empty.
 	Endpoint string `json:"endpoint,omitempty" spec:"placeholders;when=type:http|tcp|grpc"`

@@ -48,7 +48,7 @@ var beyondSchema = map[string]bool{
 	"lone-surrogate": true, "twice": true, "no-primary-port": true, "no-upstream": true, "ports-twice": true, "two-host-matchers": true,
 	"placeholders": true, "resolved-forms": true, "tcp-endpoint": true, "secret-in-url": true,
 	"restart-pauses": true, "oneshot-always": true, "schedule-never": true, "schedule-with-zone": true, "schedule-too-often": true, "replicas": true,
-	"replicas-of-a-long-id": true, "memory-high": true, "download-url": true, "range-with-port": true, "probe-ports": true, "probe-forms": true,
+	"replicas-of-a-long-id": true, "memory-high": true, "download-url": true, "range-with-port": true, "probe-ports": true, "probe-forms": true, "probe-beats": true,
 	"platform-condition": true, "secrets-elsewhere": true, "cores": true, // a number's decimals
 }
 

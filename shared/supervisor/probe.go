@@ -132,7 +132,14 @@ func (s *Supervisor) report(t health.Target, v health.Verdict) {
 		if u == nil || u.instance != t.Instance {
 			return
 		}
-		u.opinions.set(t.Purpose, opinion{known: true, ok: v.Healthy, reason: v.Reason})
+		purpose := t.Purpose
+		if v.Early {
+			if purpose == health.Liveness {
+				return // taken for granted
+			}
+			purpose = health.Readiness
+		}
+		u.opinions.set(purpose, opinion{known: true, ok: v.Healthy, reason: v.Reason})
 		s.judge(u)
 	})
 }

@@ -102,6 +102,41 @@ func TestReadinessAndLiveness(t *testing.T) {
 	})
 }
 
+// What an instance lacks to be healthy is stated before its start period is over.
+func TestLateStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			checks supervisor.Checks
+			broken string
+			want   []string // after it was started
+		}{
+			"flat":      {supervisor.Checks{Check: slow("live")}, "live", []string{"unready: refused", "healthy"}},
+			"readiness": {supervisor.Checks{Check: slow("live"), Readiness: ptr(slow("ready"))}, "ready", []string{"unready: refused", "healthy"}},
+			"liveness":  {supervisor.Checks{Check: slow("live"), Readiness: ptr(slow("ready"))}, "live", []string{"healthy"}},
+		} {
+			var a answers
+			a.set(c.broken, "refused")
+			r := newScripted()
+			n := checked(t, r, &a, c.checks, nil)
+			register(t, n, "alpha:")
+			<-time.After(20 * time.Second)
+			a.set(c.broken, "")
+			<-time.After(5 * time.Second)
+			if expect(t, n.told("alpha")[4:], c.want...); r.count("alpha") != 1 {
+				t.Errorf("%s: started %d times", name, r.count("alpha"))
+			}
+		}
+	})
+}
+
+func slow(endpoint string) health.Check {
+	c := tcp(endpoint)
+	c.StartPeriod = time.Minute
+	return c
+}
+
+func ptr(c health.Check) *health.Check { return &c }
+
 // Where nothing is started again, what fails both is unhealthy until it lives,
 // then unready until it is ready.
 func TestUnhealthyThenUnready(t *testing.T) {

@@ -91,7 +91,7 @@ func (b *Services) Build(ctx context.Context, s spec.Located, i Instance) (Built
 		Prepared: changes, Command: command,
 		PreStart: b.hooks(r, "preStart", r.Process.PreStart, command.Env),
 		Routes:   r.EventRoutes(),
-		Checks:   checks(r, command.Env),
+		Checks:   b.checks(r, command.Env),
 	}
 	sources := map[string]string{}
 	for _, p := range s.AllPorts() {
@@ -182,15 +182,18 @@ func output(l spec.Logging) process.Output {
 }
 
 // checks are the checks that a resolved spec asks for.
-func checks(r spec.Located, env []string) Checks {
+func (b *Services) checks(r spec.Located, env []string) Checks {
 	check := func(p spec.Probe) health.Check {
 		c := health.Check{
 			Type: p.Type, Endpoint: p.Endpoint, Expected: p.ExpectedStatus, Command: p.Command, Service: p.Service, Pattern: p.Pattern,
 			Interval: time.Duration(p.Interval), Timeout: time.Duration(p.Timeout),
 			StartPeriod: time.Duration(p.StartPeriod), Threshold: p.FailureThreshold, Successes: p.SuccessThreshold,
 		}
-		if p.Type == spec.HealthExec {
+		switch p.Type {
+		case spec.HealthExec:
 			c.Env, c.Dir = env, r.Process.WorkingDir
+		case spec.HealthBus:
+			c.Endpoint = string(events.PresenceSubject(b.Node, events.Source(r.ID)))
 		}
 		return c
 	}

@@ -93,7 +93,7 @@ func (r *rights) everyone(node events.Node, s events.Source) {
 		events.StreamAPI("INFO"),
 		events.FactSubject(node, s, events.Any, events.Any),
 		events.LogSubject(node, events.Entity(s), events.Any),
-		events.KVSubject(events.BucketPresence, events.PresenceKey(node, s)),
+		events.PresenceSubject(node, s),
 	)
 	r.read(events.StreamEvents)
 }

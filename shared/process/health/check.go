@@ -11,7 +11,7 @@ import (
 // schema's defaults.
 type Check struct {
 	Type     spec.HealthType
-	Endpoint string // http: a URL; tcp and grpc: host:port
+	Endpoint string // http: a URL; tcp and grpc: host:port; bus: the subject of its heartbeats
 	Expected []int  // http: statuses that are healthy; any 2xx if empty
 	Command  []string
 	Env      []string // exec: its complete environment
@@ -33,6 +33,10 @@ const (
 	DefaultSuccesses   = 1
 )
 
+// StartsLate is how long after its start it is worth saying what an instance lacks to
+// be healthy.
+const StartsLate = 5 * time.Second
+
 func (c Check) withDefaults() Check {
 	c.Interval = cmp.Or(c.Interval, DefaultInterval)
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
@@ -46,6 +50,9 @@ func (c Check) withDefaults() Check {
 type Verdict struct {
 	Healthy bool
 	Reason  string // of the last failure
+	// Early says that it is not final: the instance has the rest of its start
+	// period to become healthy.
+	Early bool
 }
 
 // Tracker turns the results of probes into verdicts. The zero value has no
@@ -53,8 +60,9 @@ type Verdict struct {
 type Tracker struct {
 	known     bool
 	healthy   bool
-	failures  int // in a row, that count
-	successes int // in a row, while it is not healthy
+	warned    bool // of a start that takes long
+	failures  int  // in a row, that count
+	successes int  // in a row, while it is not healthy
 }
 
 // Healthy reports whether the last verdict was healthy.
@@ -62,7 +70,8 @@ func (t *Tracker) Healthy() bool { return t.known && t.healthy }
 
 // Observe adds the result of a probe made so long after the start of the
 // instance, and reports whether the verdict changed. Before the first success,
-// failures within the start period do not count.
+// failures within the start period do not count; what is still missing after
+// [StartsLate] is an early verdict, once.
 func (t *Tracker) Observe(c Check, err error, uptime time.Duration) (Verdict, bool) {
 	c = c.withDefaults()
 	if err == nil {
@@ -79,7 +88,9 @@ func (t *Tracker) Observe(c Check, err error, uptime time.Duration) (Verdict, bo
 	t.successes = 0
 	v := Verdict{Healthy: t.Healthy(), Reason: err.Error()}
 	if !t.known && uptime < c.StartPeriod {
-		return v, false
+		v.Early = uptime >= StartsLate && !t.warned
+		t.warned = t.warned || v.Early
+		return v, v.Early
 	}
 	t.failures++
 	if t.failures < c.Threshold || t.known && !t.healthy {

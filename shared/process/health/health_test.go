@@ -158,11 +158,12 @@ func TestTracker(t *testing.T) {
 	check := health.Check{StartPeriod: 10 * time.Second, Threshold: 3}
 	for _, c := range []struct {
 		name, story string // +: passed, -: failed, at one second each
-		want        string // h, u or .: the change after each
+		want        string // h, u, e (early) or .: the change after each
 	}{
 		{"healthy at once", "+++", "h.."},
-		{"failures in the start period do not count", "---------+", ".........h"},
-		{"after it they do", "-------------", "............u"},
+		{"failures in the start period do not count", "---------+", ".....e...h"},
+		{"after it they do", "-------------", ".....e......u"},
+		{"what becomes healthy soon is not said to be late", "----+", "....h"},
 		{"threshold", "+--+---", "h.....u"},
 		{"once healthy, the start period is over", "+---", "h..u"},
 		{"said once", "+-----", "h..u.."},
@@ -181,6 +182,8 @@ func TestTracker(t *testing.T) {
 				got += "."
 			case v.Healthy:
 				got += "h"
+			case v.Early:
+				got += "e"
 			default:
 				got += "u"
 				if v.Reason != "no" {

@@ -172,6 +172,33 @@ func TestBusCheck(t *testing.T) {
 	})
 }
 
+// An instance that sends no heartbeat is not waited for in silence.
+func TestNoHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder()
+		began := time.Now()
+		p := health.New(health.Options{
+			Report: r.report,
+			Beats:  func(string) (time.Time, time.Time) { return time.Time{}, began },
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() { defer close(ended); p.Run(ctx) }()
+		defer func() { cancel(); <-ended }()
+		c := health.Check{Type: spec.HealthBus, Endpoint: "$KV.core_presence.local.a"}
+		p.Add(whole("a", "i"), c, false)
+		<-time.After(10 * time.Second)
+		want := "a/i false no heartbeat on the bus yet: a program sends them by shared/service, or by publishing to $KV.core_presence.local.a (docs/specs.md, Heartbeats)"
+		if said := r.said(); len(said) != 1 || !strings.HasSuffix(said[0], want) {
+			t.Errorf("%q", said)
+		}
+		<-time.After(time.Hour)
+		if said := r.said(); len(said) != 2 || !strings.HasSuffix(said[1], want) {
+			t.Errorf("%q", said)
+		}
+	})
+}
+
 // What a probe runs does not outlive the instance that it is about.
 func TestRemovedWhileItIsProbed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -55,7 +55,7 @@ func (i *item) heard(beats Beats, now time.Time) error {
 	case last.After(i.began):
 		return fmt.Errorf("no heartbeat on the bus for %s", now.Sub(last).Round(100*time.Millisecond))
 	}
-	return errors.New("no heartbeat on the bus yet")
+	return fmt.Errorf("no heartbeat on the bus yet: a program sends them by shared/service, or by publishing to %s (docs/specs.md, Heartbeats)", i.check.Endpoint)
 }
 
 // written is the probe of a check of type log.
