@@ -64,6 +64,7 @@ type controller struct {
 	begun   atomic.Bool // what was wanted before counts no more
 	mu      sync.Mutex
 	awaited map[events.ID]bool // commands whose outcome is yet to be stated; guarded by mu
+	damaged string             // why the decisions cannot be read, as stated last; guarded by mu
 }
 
 func (c *controller) run(ctx context.Context) error {
@@ -118,6 +119,8 @@ func (c *controller) run(ctx context.Context) error {
 				specs = last // what changed since is applied when somebody asks
 			}
 		}
+		c.damaged = prior.Decisions.Reason // nobody else has it yet
+		c.tellDamaged()
 		c.specs.mu.Lock()
 		c.specs.refused = prior.Specs.Reason
 		c.judge(broken)

@@ -30,10 +30,30 @@ func (c *controller) want(s spec.Located, prior state.State, resume bool) events
 	return want
 }
 
+// tellDamaged states that what was decided is lost, where that is new, or that it is
+// recorded again.
+func (c *controller) tellDamaged() {
+	reason := ""
+	if err := c.registry.Damaged(); err != nil {
+		reason = err.Error()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.damaged
+	switch c.damaged = reason; {
+	case reason == before:
+	case reason == "":
+		c.Facts.State(events.DecisionsEntity, events.DecisionsMended{}, "")
+	default:
+		c.Facts.State(events.DecisionsEntity, events.DecisionsDamaged{Reason: reason, Known: c.registry.Decided()}, "")
+	}
+}
+
 // decide records what a command decides, before anything of it is promised. What
 // holds at every boot is refused where it cannot be recorded. A stop or a start is
 // needed all the more then, and done: unrecorded is what has to be said about it.
 func (c *controller) decide(m bus.Command) (unrecorded, err error) {
+	defer c.tellDamaged()
 	var change func(events.Entity, *config.Decision)
 	running := false
 	switch m.Body.(type) {

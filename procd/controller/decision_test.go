@@ -5,8 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"core.internal/shared/config"
 	"core.internal/shared/events"
@@ -120,6 +122,32 @@ func TestStopOutlivesBusAndProcd(t *testing.T) {
 	}
 }
 
+// decided returns when the bus has what was decided about a service.
+func (r *rig) decided(id events.Entity) {
+	r.t.Helper()
+	desired, err := r.op.Bucket(r.t.Context(), events.BucketDesired)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	watch, err := desired.Watch(r.t.Context(), events.DesiredKey(testbus.Node, id))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer watch.Stop()
+	for {
+		select {
+		case v := <-watch.Updates():
+			if v != nil {
+				return
+			}
+		case <-r.t.Context().Done():
+			r.t.Fatal(r.t.Context().Err())
+		case <-time.After(20 * time.Second):
+			r.t.Fatalf("the bus has no decision about %s", id)
+		}
+	}
+}
+
 // With a file of decisions that is no good, a procd that comes back goes on with
 // what runs, and says what to do; one that begins a node ends with that.
 func TestDecisionsDamaged(t *testing.T) {
@@ -130,6 +158,8 @@ func TestDecisionsDamaged(t *testing.T) {
 	step("services", events.StageStarting{Index: 6})
 	first := r.child()
 	pid := r.serving("alpha", "beta").Services["alpha"].PID
+	want(t, r.ask("beta", events.DisableService{}), state.OutcomeCompleted, "")
+	r.decided("beta")
 	first.Process.Kill()
 	first.Wait()
 	if err := os.WriteFile(r.layout().Decisions(), []byte("{"), 0o600); err != nil {
@@ -139,6 +169,10 @@ func TestDecisionsDamaged(t *testing.T) {
 	r.until("procd is back", func(s state.State) bool { return s.Ready[events.Procd].PID != first.Process.Pid })
 	damaged := "what operators decided: " + r.layout().Decisions() +
 		" is not understood: unexpected end of JSON input: correct it, or remove it: then what the bus has kept of them counts, else the profiles"
+	told := r.until("what is wrong is stated", func(s state.State) bool { return s.Decisions.Reason != "" }).Decisions
+	if told.Reason != damaged || !slices.Equal(told.Known, []string{"beta"}) {
+		t.Errorf("stated: %+v", told)
+	}
 	want(t, r.ask("alpha", events.DisableService{}), state.OutcomeRejected, damaged)
 	if v := r.serving("alpha").Services["alpha"]; v.PID != pid {
 		t.Errorf("alpha has pid %d, had %d", v.PID, pid)
@@ -152,6 +186,7 @@ func TestDecisionsDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, r.ask("alpha", events.DisableService{}), state.OutcomeCompleted, "")
+	r.until("it is stated to be right again", func(s state.State) bool { return s.Decisions.Reason == "" })
 
 	other := newRig(t, map[string]string{"alpha": ""})
 	if err := os.MkdirAll(other.layout().Decisions(), 0o700); err != nil {

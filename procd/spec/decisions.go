@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"core.internal/shared/config"
@@ -26,6 +27,18 @@ func (r *Registry) Damaged() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.damaged
+}
+
+// Decided lists the services about which something is decided, sorted.
+func (r *Registry) Decided() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := make([]string, 0, len(r.decided))
+	for id := range r.decided {
+		ids = append(ids, string(id))
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // Decide changes what is decided about services and returns when that is on the

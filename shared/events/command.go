@@ -96,7 +96,7 @@ func bodies() []Body {
 		RouteOpened{}, RouteClosed{}, RouteRemoved{}, RouteRefused{},
 		RunStarted{}, RunAdvanced{}, RunEnded{}, StepBegan{}, StepCancelling{}, StepEnded{},
 		DepInstalling{}, DepInstalled{}, DepFailed{},
-		ClientRefused{}, SpecsRefused{}, SpecsAccepted{}, SpecsApplied{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
+		ClientRefused{}, SpecsRefused{}, SpecsAccepted{}, SpecsApplied{}, DecisionsDamaged{}, DecisionsMended{}, DeadMalformed{}, DeadOversized{}, DeadUnknown{},
 		EnableService{}, DisableService{}, StartService{}, StopService{}, RestartService{}, ReloadService{},
 		ApplySpecs{}, DrainServices{}, ShutdownNode{}, RunPipeline{}, CancelRun{},
 		CommandAccepted{}, CommandRejected{}, CommandCompleted{}, CommandFailed{},

@@ -116,6 +116,24 @@ type (
 // SpecsEntity is the entity of procd's facts about specs.
 const SpecsEntity Entity = "specs"
 
+// Facts that procd states about what operators decided; the entity is
+// [DecisionsEntity].
+type (
+	// DecisionsDamaged says that a procd which came back cannot read the record of
+	// what operators decided. It goes on with what the bus has of it.
+	DecisionsDamaged struct {
+		Reason string `json:"reason"` // names the file, and says what to do
+		// Known are the services about which the bus has a decision; the others
+		// are as their profiles say, whatever was decided.
+		Known []string `json:"known,omitempty"`
+	}
+	// DecisionsMended says that decisions are recorded again.
+	DecisionsMended struct{}
+)
+
+// DecisionsEntity is the entity of procd's facts about what operators decided.
+const DecisionsEntity Entity = "decisions"
+
 // Kept is the body of the facts about a message that no fold understands.
 type Kept struct {
 	Seq     uint64 `json:"seq"`
@@ -151,9 +169,12 @@ func (ClientRefused) EventType() Type { return "client.refused" }
 func (SpecsRefused) EventType() Type  { return "specs.refused" }
 func (SpecsAccepted) EventType() Type { return "specs.accepted" }
 func (SpecsApplied) EventType() Type  { return "specs.applied" }
-func (DeadMalformed) EventType() Type { return "dead.malformed" }
-func (DeadOversized) EventType() Type { return "dead.oversized" }
-func (DeadUnknown) EventType() Type   { return "dead.unknown" }
+
+func (DecisionsDamaged) EventType() Type { return "decisions.damaged" }
+func (DecisionsMended) EventType() Type  { return "decisions.mended" }
+func (DeadMalformed) EventType() Type    { return "dead.malformed" }
+func (DeadOversized) EventType() Type    { return "dead.oversized" }
+func (DeadUnknown) EventType() Type      { return "dead.unknown" }
 
 func (StageStarting) EventVersion() int { return 1 }
 func (StageReady) EventVersion() int    { return 1 }
@@ -171,6 +192,9 @@ func (ClientRefused) EventVersion() int { return 1 }
 func (SpecsRefused) EventVersion() int  { return 1 }
 func (SpecsAccepted) EventVersion() int { return 1 }
 func (SpecsApplied) EventVersion() int  { return 1 }
-func (DeadMalformed) EventVersion() int { return 1 }
-func (DeadOversized) EventVersion() int { return 1 }
-func (DeadUnknown) EventVersion() int   { return 1 }
+
+func (DecisionsDamaged) EventVersion() int { return 1 }
+func (DecisionsMended) EventVersion() int  { return 1 }
+func (DeadMalformed) EventVersion() int    { return 1 }
+func (DeadOversized) EventVersion() int    { return 1 }
+func (DeadUnknown) EventVersion() int      { return 1 }

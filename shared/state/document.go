@@ -22,6 +22,9 @@ type Status struct {
 	Routes   []StatusRoute   `json:"routes"`   // by service
 	// SpecsRefused says why procd keeps the specs it had instead of those it finds.
 	SpecsRefused string `json:"specs_refused,omitempty"`
+	// DecisionsDamaged says why the record of what operators decided cannot be used,
+	// and what to do.
+	DecisionsDamaged string `json:"decisions_damaged,omitempty"`
 	// Launcher is there where who writes the document knows it.
 	Launcher *StatusLauncher `json:"launcher,omitempty"`
 }
@@ -91,7 +94,7 @@ func DocumentWith(s State, u events.Usage) Status {
 	d := Status{
 		Version: StatusVersion, Node: s.Node, Seq: s.Seq,
 		Stages: []StatusStage{}, Services: []StatusService{}, Runs: []StatusRun{}, Routes: []StatusRoute{},
-		SpecsRefused: s.Specs.Reason,
+		SpecsRefused: s.Specs.Reason, DecisionsDamaged: s.Decisions.Reason,
 	}
 	for _, g := range s.SortedStages() {
 		d.Stages = append(d.Stages, StatusStage{g.Name, g.State, g.Since, g.TookMS, g.Reason, g.Fix})

@@ -118,15 +118,16 @@ type aggregate struct {
 // folds has one fold per aggregate; "request" and "step" are no facts, and
 // "process" concerns only supervisors, "dep" only who reads the events.
 var folds = map[string]aggregate{
-	"stage":   {by(events.Launcher), foldStage},
-	"service": {by(events.Procd, events.Launcher), foldService},
-	"route":   {by(events.Caddyd), foldRoute},
-	"run":     {by(events.Pipelined), foldRun},
-	"daemon":  {aboutItself, foldReady},
-	"client":  {by(events.Busd), foldRefused},
-	"specs":   {by(events.Procd), foldSpecs},
-	"dead":    {by(events.Procd), foldKept},
-	"command": {anybody, foldOutcome},
+	"stage":     {by(events.Launcher), foldStage},
+	"service":   {by(events.Procd, events.Launcher), foldService},
+	"route":     {by(events.Caddyd), foldRoute},
+	"run":       {by(events.Pipelined), foldRun},
+	"daemon":    {aboutItself, foldReady},
+	"client":    {by(events.Busd), foldRefused},
+	"specs":     {by(events.Procd), foldSpecs},
+	"decisions": {by(events.Procd), foldDecisions},
+	"dead":      {by(events.Procd), foldKept},
+	"command":   {anybody, foldOutcome},
 }
 
 func by(sources ...events.Source) func(events.Envelope) bool {
@@ -175,6 +176,13 @@ func foldSpecs(b *Builder, e events.Envelope, body events.Body) {
 	b.s.Specs = Specs{}
 	if f, ok := body.(events.SpecsRefused); ok {
 		b.s.Specs = Specs{Reason: f.Reason, Since: e.Time}
+	}
+}
+
+func foldDecisions(b *Builder, e events.Envelope, body events.Body) {
+	b.s.Decisions = Decisions{}
+	if f, ok := body.(events.DecisionsDamaged); ok {
+		b.s.Decisions = Decisions{Reason: f.Reason, Known: f.Known, Since: e.Time}
 	}
 }
 

@@ -104,6 +104,9 @@ func render(t *testing.T, s state.State) string {
 	if s.Specs != (state.Specs{}) {
 		line("specs", s.Specs)
 	}
+	if s.Decisions.Reason != "" {
+		line("decisions", s.Decisions)
+	}
 	if s.Dead != (state.Dead{}) {
 		line("dead", s.Dead)
 	}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"time"
 
 	"core.internal/shared/events"
@@ -26,10 +27,11 @@ type State struct {
 	// Ready has what each daemon and service last said of itself.
 	Ready map[events.Source]Ready `json:"ready"`
 	// Outcomes are the latest command outcomes, newest last, at most [MaxOutcomes].
-	Outcomes []Outcome `json:"outcomes"`
-	Refused  Refused   `json:"refused"`
-	Specs    Specs     `json:"specs,omitzero"`
-	Dead     Dead      `json:"dead"`
+	Outcomes  []Outcome `json:"outcomes"`
+	Refused   Refused   `json:"refused"`
+	Specs     Specs     `json:"specs,omitzero"`
+	Decisions Decisions `json:"decisions,omitzero"`
+	Dead      Dead      `json:"dead"`
 }
 
 // Bounds of what a state remembers.
@@ -196,6 +198,20 @@ type Refused struct {
 type Specs struct {
 	Reason string    `json:"reason"` // one error a line
 	Since  time.Time `json:"since"`
+}
+
+// Decisions says why the record of what operators decided cannot be used; zero where
+// it can.
+type Decisions struct {
+	Reason string    `json:"reason"` // names the file, and says what to do
+	Known  []string  `json:"known"`  // services about which the bus had a decision
+	Since  time.Time `json:"since"`
+}
+
+// Lost reports whether it may be that something was decided about a service and is
+// forgotten.
+func (d Decisions) Lost(id events.Entity) bool {
+	return d.Reason != "" && !slices.Contains(d.Known, string(id))
 }
 
 // Dead counts the records that no fold understands.

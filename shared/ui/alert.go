@@ -37,6 +37,16 @@ func (b *builder) alerts() []Alert {
 			Lines: strings.Split(r.Reason, "\n"), Since: r.Since,
 		})
 	}
+	if d := b.s.Decisions; d.Reason != "" {
+		text := "The bus has none of them: each service is as its profiles say, those that were disabled too."
+		if len(d.Known) > 0 {
+			text = "The bus has those about " + strings.Join(d.Known, ", ") + "; each other service is as its profiles say, whatever was decided."
+		}
+		all = append(all, Alert{
+			Tone: Bad, Title: "operators' decisions cannot be read, and new ones not be recorded", Text: text,
+			Fix: "put the file right or away, then `launcher disable SERVICE`, or `enable`, what was lost", Lines: strings.Split(d.Reason, "\n"), Since: d.Since,
+		})
+	}
 	if r := b.s.Refused; r.Count > 0 && r.Last != nil {
 		who := "somebody"
 		if r.Last.User != "" {

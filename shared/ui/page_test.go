@@ -81,6 +81,7 @@ func everything(t *testing.T) state.State {
 			{Name: "compile-busd", After: []string{"toolchain"}, State: events.StepRunning, Began: &at}}})
 	l.tell(events.Pipelined, "build-2", events.RunStarted{Pipeline: "build"}, events.RunEnded{Pipeline: "build", State: events.StepFailed, Reason: "no Go"})
 	l.tell(events.Procd, events.SpecsEntity, events.SpecsRefused{Reason: "alpha.json:1:2: id: missing\nbeta.json:3:4: dep: unknown"})
+	l.tell(events.Procd, events.DecisionsEntity, events.DecisionsDamaged{Reason: "decisions.json is not understood: correct it", Known: []string{"alpha"}})
 	l.tell(events.Busd, events.ClientsEntity, events.ClientRefused{User: "mallory", Address: "127.0.0.1:5", Reason: "unknown key", Count: 2})
 	l.s.Dead = state.Dead{Count: 1, Seq: 9, Reason: "not JSON", Kept: 9}
 	return l.s

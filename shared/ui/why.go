@@ -79,6 +79,9 @@ func Explain(s state.State, id events.Entity, o WhyOptions) (Why, bool) {
 	}
 	x := explainer{s: s, o: o, id: id, h: readHistory(o.Facts), seen: map[events.Entity]bool{}}
 	x.explain(v, 0)
+	if _, daemon := s.Daemons[id]; !daemon && s.Decisions.Lost(id) {
+		x.say(0, id, Bad, "whether somebody had enabled, disabled, started or stopped it is lost: %s", s.Decisions.Reason)
+	}
 	w := Why{
 		Service: id, State: Badge{string(v.State), serviceTone(v)}, Health: health(v), Since: v.Since,
 		Headline: x.headline(v), Reasons: list(x.reasons), Lines: []string{}, Facts: x.h.told(maxTold), Fixes: list(x.fixes(v)),
