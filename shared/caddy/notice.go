@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/munnerz/goautoneg"
 
 	"core.internal/shared/caddy/site"
 )
@@ -55,11 +56,26 @@ func (n *notice) status(r *http.Request) int {
 	return cmp.Or(n.Status, failure(err))
 }
 
+// wantsHTML reports whether who asks names HTML and would not rather have text: what
+// takes anything gets text.
 func wantsHTML(r *http.Request) bool {
-	for _, accepted := range r.Header["Accept"] {
-		if strings.Contains(accepted, "text/html") {
-			return true
+	var html, text float64
+	specific := 0 // of what gave text: 3 for the type itself, 2 for text/*, 1 for */*
+	for _, a := range goautoneg.ParseAccept(strings.ToLower(strings.Join(r.Header["Accept"], ","))) {
+		switch a.Type + "/" + a.SubType {
+		case "text/html":
+			html = a.Q
+		case "text/plain":
+			text, specific = a.Q, 3
+		case "text/*":
+			if specific < 2 {
+				text, specific = a.Q, 2
+			}
+		case "*/*":
+			if specific < 1 {
+				text, specific = a.Q, 1
+			}
 		}
 	}
-	return false
+	return html > 0 && html >= text
 }

@@ -79,6 +79,35 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A page comes as what is wanted: HTML only where it is named and acceptable.
+func TestPagesAreNegotiated(t *testing.T) {
+	apply(t)
+	for accept, html := range map[string]bool{
+		"text/html":                true,
+		"Text/HTML; charset=utf-8": true,
+		"text/html,application/xhtml+xml;q=0.9,image/avif,*/*;q=0.8": true,
+		"text/html;q=0.5,text/plain;q=0.4":                           true,
+		"text/html, text/plain":                                      true,
+		"text/*;q=0.9,text/plain;q=0.1,text/html;q=0.2":              true,
+		"":                                     false,
+		"*/*":                                  false,
+		"text/*":                               false,
+		"text/html;q=0":                        false,
+		"text/html; q=0.000, */*":              false,
+		"text/html;q=0.5,text/plain":           false,
+		"text/html;q=0.3,text/*;q=0.4":         false,
+		"text/html;q=0.3,*/*;q=0.4":            false,
+		"text/htmlish":                         false,
+		"application/json,;q=,text/html;q=x,/": false,
+	} {
+		answer, body := ask(t, "nobody.test", "/", "Accept", accept)
+		kind := answer.Header.Get("Content-Type")
+		if strings.HasPrefix(kind, "text/html;") != html || strings.HasPrefix(kind, "text/plain;") == html || strings.Contains(body, "<h1>") != html {
+			t.Errorf("Accept %q: %s\n%s", accept, kind, body)
+		}
+	}
+}
+
 func TestForwardedHeadersAreNotTheClients(t *testing.T) {
 	alpha := upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Header["X-Forwarded-For"], r.Header["X-Forwarded-Host"])

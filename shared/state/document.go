@@ -116,7 +116,7 @@ func DocumentWith(s State, u events.Usage) Status {
 		d.Runs = append(d.Runs, StatusRun{r.ID, r.Pipeline, r.State, r.Began, r.Since, list(r.Steps), r.Reason})
 	}
 	for _, r := range Sorted(s.Routes) {
-		d.Routes = append(d.Routes, StatusRoute{r.Service, r.State, r.Since, list(r.Routes), r.Reason})
+		d.Routes = append(d.Routes, StatusRoute{r.Service, r.State, r.Since, list(r.Routes), s.RouteReason(r.Service)})
 	}
 	return d
 }

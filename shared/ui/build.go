@@ -169,7 +169,7 @@ func (b *builder) step(s events.StepStatus) Step {
 func (b *builder) route(r state.Route) Route {
 	row := Route{
 		Service: r.Service, State: Badge{string(r.State), routeTone(r.State)}, Addresses: b.addresses(r.Routes), Upstreams: []string{},
-		Since: r.Since, Age: b.age(r.Since), Reason: r.Reason,
+		Since: r.Since, Age: b.age(r.Since), Reason: b.s.RouteReason(r.Service),
 	}
 	upstreams := r.Routes
 	if v, ok := b.s.Services[r.Service]; ok && len(v.Routes) > 0 {

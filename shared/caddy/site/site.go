@@ -47,7 +47,7 @@ func of(s state.Service) Site {
 	}
 	switch {
 	case !s.Serving():
-		site.Reason = why(s)
+		site.Reason = s.NotServed()
 	case len(s.Routes) == 0:
 		site.Reason = "it did not say where it listens"
 	default:
@@ -56,38 +56,6 @@ func of(s state.Service) Site {
 	}
 	site.Routes = public(s.Registered.Routes)
 	return site
-}
-
-// why says in a few words why a service is not served.
-func why(s state.Service) string {
-	switch s.State {
-	case state.ServiceIdle:
-		return "not started"
-	case state.ServiceWaiting:
-		return because("waiting", s.Reason)
-	case state.ServiceStarting:
-		return "starting"
-	case state.ServiceRunning:
-		if s.Health == state.HealthUnhealthy {
-			return because("unhealthy", s.Reason)
-		}
-		if s.Health == state.HealthUnready {
-			return because("not ready", s.Reason)
-		}
-		return "starting"
-	case state.ServiceBackoff:
-		return because("starts again soon", s.Reason)
-	case state.ServiceFailed:
-		return because("failed", s.Reason)
-	}
-	return because(string(s.State), s.Reason) // stopping, exited, completed, stopped
-}
-
-func because(what, reason string) string {
-	if reason == "" {
-		return what
-	}
-	return what + ": " + reason
 }
 
 // public returns routes without what is known only of a running service.
