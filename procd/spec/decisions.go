@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"core.internal/shared/config"
 	"core.internal/shared/events"
@@ -49,7 +50,7 @@ func (r *Registry) Decide(ids []events.Entity, change func(events.Entity, *confi
 	return r.decide(func(all map[events.Entity]config.Decision) {
 		for _, id := range ids {
 			d := all[id]
-			if change(id, &d); d == (config.Decision{}) {
+			if change(id, &d); d.Enabled == nil && d.Running == nil {
 				delete(all, id)
 			} else {
 				all[id] = d
@@ -68,7 +69,7 @@ func (r *Registry) EndBoot() error {
 // decide is called with deciding held.
 func (r *Registry) decide(change func(map[events.Entity]config.Decision)) error {
 	r.mu.Lock()
-	before, damaged := r.decided, r.damaged
+	before, damaged, serial := r.decided, r.damaged, r.serial
 	r.mu.Unlock()
 	after := maps.Clone(before)
 	change(after)
@@ -83,14 +84,40 @@ func (r *Registry) decide(change func(map[events.Entity]config.Decision)) error 
 		after = maps.Clone(before)
 		maps.Copy(after, r.ofThisBoot(f))
 		change(after)
+		serial = max(serial, f.Serial)
 	}
-	if err := config.WriteDecisions(r.layout, config.Decisions{Boot: r.boot, Services: after}); err != nil {
+	serial = number(before, after, serial+1)
+	if err := config.WriteDecisions(r.layout, config.Decisions{Boot: r.boot, Serial: serial, Services: after}); err != nil {
 		return err
 	}
 	r.mu.Lock()
-	r.decided, r.damaged = after, nil
+	r.decided, r.damaged, r.serial = after, nil, serial
 	r.mu.Unlock()
 	return r.publishDecisions(before, after)
+}
+
+// number gives the serial to what is decided anew about Enabled, and returns that of the
+// latest decision. What is decided no more has none, but counts.
+func number(before, after map[events.Entity]config.Decision, serial uint64) uint64 {
+	anew := func(a, b config.Decision) bool {
+		return a.By != b.By || !a.At.Equal(b.At) || (a.Enabled == nil) != (b.Enabled == nil) || a.Enabled != nil && *a.Enabled != *b.Enabled
+	}
+	latest := serial - 1
+	for id, d := range after {
+		if anew(before[id], d) {
+			d.Serial = 0
+			if d.Enabled != nil {
+				d.Serial = serial
+			}
+			after[id], latest = d, serial
+		}
+	}
+	for id, d := range before {
+		if _, still := after[id]; !still && d.Enabled != nil {
+			latest = serial
+		}
+	}
+	return latest
 }
 
 // publishDecisions makes the bucket have what was decided.
@@ -104,7 +131,7 @@ func (r *Registry) publishDecisions(before, after map[events.Entity]config.Decis
 		if d.Enabled == nil {
 			continue
 		}
-		value, err := json.Marshal(events.Desired{Enabled: *d.Enabled, By: d.By, At: d.At})
+		value, err := json.Marshal(events.Desired{Enabled: *d.Enabled, By: d.By, At: d.At, Serial: d.Serial})
 		if err != nil {
 			return fmt.Errorf("publish what is wanted of %s: %w", id, err)
 		}
@@ -129,7 +156,7 @@ func (r *Registry) recall() error {
 	for id, d := range r.ofThisBoot(f) {
 		all[id] = d
 	}
-	known := map[events.Entity]config.Decision{}
+	known, serial := map[events.Entity]config.Decision{}, f.Serial
 	for e, v := range r.values {
 		if e.bucket != events.BucketDesired {
 			continue
@@ -142,13 +169,18 @@ func (r *Registry) recall() error {
 			continue
 		}
 		known[id] = config.Decision{Enabled: &d.Enabled}
-		if at := r.stored[e]; at.After(f.Written) {
+		serial = max(serial, d.Serial)
+		later := d.Serial > f.Serial
+		if d.Serial == 0 || f.Serial == 0 { // somebody else's: times are all there is
+			later = r.stored[e].After(f.Written)
+		}
+		if later {
 			decided := all[id]
-			decided.Enabled, decided.By, decided.At = &d.Enabled, d.By, d.At
+			decided.Enabled, decided.By, decided.At, decided.Serial = &d.Enabled, d.By, d.At, d.Serial
 			all[id] = decided
 		}
 	}
-	r.decided, r.damaged, r.stored = all, err, nil
+	r.decided, r.damaged, r.stored, r.serial = all, err, nil, serial
 	r.mu.Unlock()
 	return r.publishDecisions(known, all)
 }
@@ -159,6 +191,9 @@ func (r *Registry) ofThisBoot(f config.Decisions) map[events.Entity]config.Decis
 	for id, d := range f.Services {
 		if f.Boot != r.boot {
 			d.Running = nil
+		}
+		if d.Enabled == nil {
+			d.By, d.At, d.Serial = "", time.Time{}, 0 // somebody took it out and left these
 		}
 		if d != (config.Decision{}) {
 			all[id] = d

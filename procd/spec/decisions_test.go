@@ -84,8 +84,8 @@ func TestDecisionsLast(t *testing.T) {
 	expect(t, next, all)
 	run(t, next)
 	desired := open(t, b.Connect(events.Operator), events.BucketDesired)
-	until(t, desired, "local.alpha", `{"enabled":false}`)
-	until(t, desired, "local.gamma", `{"enabled":true}`)
+	until(t, desired, "local.alpha", `{"enabled":false,"serial":1}`)
+	until(t, desired, "local.gamma", `{"enabled":true,"serial":2}`)
 
 	// What changes nothing is not written.
 	before := stat(t, l.Decisions())
@@ -169,6 +169,63 @@ func TestDecisionsOfTwoPlaces(t *testing.T) {
 	expect(t, newRegistry(c, l), map[events.Entity]string{"alpha": "enabled", "beta": "", "delta": "enabled"})
 }
 
+// Of two decisions the later counts whatever clocks say: procd was killed before the
+// bus had it, and the file has a time no later than the bus's copy of the one before.
+func TestDecisionsAtOneTime(t *testing.T) {
+	b := testbus.Start(t, events.Procd)
+	c := b.Connect(events.Procd)
+	l := nodeDir(t)
+	desired := open(t, c, events.BucketDesired)
+	first := newRegistry(c, l)
+	expect(t, first, nil)
+	stop := run(t, first)
+	enable(t, first, "alpha", false)
+	enable(t, first, "beta", false)
+	until(t, desired, "local.beta", `{"enabled":false,"serial":2}`)
+	until(t, desired, "local.alpha", `{"enabled":false,"serial":1}`)
+	stop()
+	earlier, err := os.ReadFile(l.Decisions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	enable(t, first, "alpha", true)
+	past := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(l.Decisions(), past, past); err != nil {
+		t.Fatal(err)
+	}
+	next := newRegistry(c, l)
+	expect(t, next, map[events.Entity]string{"alpha": "enabled", "beta": "disabled"})
+	stop = run(t, next)
+	until(t, desired, "local.alpha", `{"enabled":true,"serial":3}`)
+	stop()
+
+	// What the file had earlier is not later for being put back now.
+	if err := os.WriteFile(l.Decisions(), earlier, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	future := time.Now().Add(time.Hour)
+	if err := os.Chtimes(l.Decisions(), future, future); err != nil {
+		t.Fatal(err)
+	}
+	last := newRegistry(c, l)
+	expect(t, last, map[events.Entity]string{"alpha": "enabled", "beta": "disabled"})
+	stop = run(t, last)
+	enable(t, last, "gamma", true)
+	until(t, desired, "local.gamma", `{"enabled":true,"serial":4}`)
+	stop()
+
+	// What somebody takes out of the file is not decided.
+	f, err := config.ReadDecisions(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(f.Services, "beta")
+	if err := config.WriteDecisions(l, f); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, newRegistry(c, l), map[events.Entity]string{"alpha": "enabled", "beta": "", "gamma": "enabled"})
+}
+
 // With a file that is no good what the bus has counts, and nothing can be decided
 // before it is put right.
 func TestDecisionsDamaged(t *testing.T) {
@@ -179,7 +236,7 @@ func TestDecisionsDamaged(t *testing.T) {
 	expect(t, first, nil)
 	stop := run(t, first)
 	enable(t, first, "alpha", false)
-	until(t, open(t, c, events.BucketDesired), "local.alpha", `{"enabled":false}`)
+	until(t, open(t, c, events.BucketDesired), "local.alpha", `{"enabled":false,"serial":1}`)
 	stop()
 	if err := os.WriteFile(l.Decisions(), []byte(`{"version":1,"services":{"alpha":{"enabeld":false}}}`), 0o600); err != nil {
 		t.Fatal(err)

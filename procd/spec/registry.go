@@ -37,6 +37,7 @@ type Registry struct {
 	dirty   map[entry]bool                    // of which this is yet to be written; guarded by mu
 	stored  map[entry]time.Time               // since when the buckets have what was read; nil afterwards; guarded by mu
 	decided map[events.Entity]config.Decision // as its file has it; replaced, not changed; guarded by mu
+	serial  uint64                            // of the latest decision; guarded by mu
 	damaged error                             // why the file cannot be used; guarded by mu
 }
 

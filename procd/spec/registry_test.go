@@ -119,12 +119,12 @@ func TestRegistry(t *testing.T) {
 	specs, desired := open(t, op, events.BucketSpecs), open(t, op, events.BucketDesired)
 	until(t, specs, "local.alpha", `"id":"alpha"`)
 	until(t, specs, "local.beta", `"id":"beta"`)
-	until(t, desired, "local.alpha", `{"enabled":true}`)
+	until(t, desired, "local.alpha", `{"enabled":true,"serial":1}`)
 
 	b.Restart() // everything is lost
 	r.Lost()
 	until(t, specs, "local.beta", `"id":"beta"`)
-	until(t, desired, "local.alpha", `{"enabled":true}`)
+	until(t, desired, "local.alpha", `{"enabled":true,"serial":1}`)
 	stop()
 
 	// A spec that is gone goes.

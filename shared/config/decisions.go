@@ -24,7 +24,10 @@ type Decisions struct {
 	Version int `json:"version"`
 	// Boot identifies the boot of the machine in which Running was decided. In
 	// another one it says nothing.
-	Boot     string                     `json:"boot,omitempty"`
+	Boot string `json:"boot,omitempty"`
+	// Serial is that of the latest decision about Enabled, those that were taken back
+	// too. 0 in a file that somebody wrote by hand.
+	Serial   uint64                     `json:"serial,omitzero"`
 	Services map[events.Entity]Decision `json:"services"`
 
 	// Written is when the file was; zero where there is none.
@@ -37,6 +40,8 @@ type Decision struct {
 	Enabled *bool         `json:"enabled,omitempty"`
 	By      events.Source `json:"by,omitempty"` // who decided Enabled
 	At      time.Time     `json:"at,omitzero"`  // and when
+	// Serial counts the decisions about Enabled of all services: a higher one is later.
+	Serial uint64 `json:"serial,omitzero"`
 	// Running, where it is not as Enabled, holds until the node goes down.
 	Running *bool `json:"running,omitempty"`
 }

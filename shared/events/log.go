@@ -95,4 +95,7 @@ type Desired struct {
 	Enabled bool      `json:"enabled"`
 	By      Source    `json:"by,omitempty"` // who decided it
 	At      time.Time `json:"at,omitzero"`  // and when
+	// Serial counts the decisions of the node: a higher one is later, also than a
+	// file of them. 0 where it is not procd's.
+	Serial uint64 `json:"serial,omitzero"`
 }
