@@ -4,4 +4,4 @@ package supervisor
 
 // exchange puts what is at temp, beside the target, and what is at the target in each
 // other's place.
-func exchange(at place, temp string) error { return exchangeByTurns(at, temp) }
+func (p *preparer) exchange(at place, temp string) error { return p.exchangeByTurns(at, temp) }

@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +72,8 @@ func (p *preparer) ownDirectory(at place) error {
 }
 
 // stampOf returns the digest of the archive that a directory was made from; "" where
-// there is none, or an empty one. Anything else is not ours to replace.
+// there is none, or an empty one. Anything else is not ours to replace, whatever it has
+// in place of a stamp.
 func (p *preparer) stampOf(at place) (string, error) {
 	const fix = "move it away, or choose another target"
 	info, err := at.root.Lstat(at.rel)
@@ -85,11 +88,10 @@ func (p *preparer) stampOf(at place) (string, error) {
 	f, err := at.root.OpenFile(filepath.Join(at.rel, stampFile), os.O_RDONLY|noFollow, 0)
 	if err == nil {
 		defer f.Close()
-		text := make([]byte, 64)
-		if n, err := io.ReadFull(f, text); err == nil || n > 0 {
-			return string(text[:n]), nil
+		text, err := io.ReadAll(io.LimitReader(f, 2*sha256.Size+1))
+		if sum, herr := hex.DecodeString(string(text)); err == nil && herr == nil && len(sum) == sha256.Size {
+			return string(text), nil
 		}
-		return "unreadable", nil
 	}
 	dir, err := at.root.Open(at.rel)
 	if err != nil {
@@ -148,6 +150,9 @@ func (p *preparer) unpack(ctx context.Context, at place, temp string, from *os.F
 	if err == nil {
 		err = top.Chmod(mode)
 	}
+	if err == nil {
+		err = p.sync(top)
+	}
 	if err != nil {
 		return unwritable(at, err)
 	}
@@ -160,31 +165,50 @@ func private(info fs.FileInfo) bool {
 	return ok && int(st.Uid) == os.Geteuid() && info.IsDir() && info.Mode().Perm() == 0o700
 }
 
-// seal writes all files of a tree through and gives all that is in it to the account;
-// nobody else can reach it yet.
+// seal gives all that is in a tree to the account and writes it through; nobody else
+// can reach it yet.
 func (p *preparer) seal(root *os.Root) error {
 	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == "." {
 			return err
 		}
-		if d.Type().IsRegular() {
-			f, err := root.Open(path)
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		if p.as != nil {
+			if err := root.Lchown(path, int(p.as.UID), int(p.as.GID)); err != nil {
 				return err
 			}
 		}
-		if p.as == nil {
+		if !d.Type().IsRegular() && !d.IsDir() {
 			return nil
 		}
-		return root.Lchown(path, int(p.as.UID), int(p.as.GID))
+		f, err := root.Open(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(p.sync(f), f.Close())
 	})
 }
 
-// switchTo puts a tree at its target. Services that share a target find that another
-// was first.
+// sync writes a file, or the names in a directory, through.
+func (b *Services) sync(f *os.File) error {
+	if b.Sync != nil {
+		return b.Sync(f)
+	}
+	return f.Sync()
+}
+
+// syncBeside writes the names through that are beside a target, and its own.
+func (p *preparer) syncBeside(at place) error {
+	dir, err := at.root.Open(filepath.Dir(at.rel))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return p.sync(dir)
+}
+
+// switchTo puts a tree at its target: after a loss of power there is either what was
+// before or the tree, each whole. What was before is not removed until the tree's name
+// is on the disk. Services that share a target find that another was first.
 func (p *preparer) switchTo(at place, temp, digest string) error {
 	p.switching.Lock()
 	defer p.switching.Unlock()
@@ -193,9 +217,12 @@ func (p *preparer) switchTo(at place, temp, digest string) error {
 		return err
 	}
 	if _, err = at.root.Lstat(at.rel); err == nil {
-		err = exchange(at, temp)
+		err = p.exchange(at, temp)
 	} else {
 		err = at.root.Rename(temp, at.rel)
+	}
+	if err == nil {
+		err = p.syncBeside(at)
 	}
 	if err != nil {
 		return unwritable(at, err)
@@ -206,7 +233,7 @@ func (p *preparer) switchTo(at place, temp, digest string) error {
 
 // exchangeByTurns is exchange where the file system cannot do it at once: who looks in
 // between finds nothing there.
-func exchangeByTurns(at place, temp string) error {
+func (p *preparer) exchangeByTurns(at place, temp string) error {
 	before, err := at.beside(func(name string) error { return at.root.Rename(at.rel, name) })
 	if err != nil {
 		return err
@@ -215,7 +242,7 @@ func exchangeByTurns(at place, temp string) error {
 	if err := at.root.Rename(temp, at.rel); err != nil {
 		return errors.Join(err, at.root.Rename(before, at.rel))
 	}
-	return nil
+	return p.syncBeside(at)
 }
 
 // unwritable is an error of the place where something is to be made.
@@ -227,12 +254,16 @@ func unwritable(at place, err error) error {
 func refused(at place, e spec.Ensure, err error) error {
 	var bad *archive.Error
 	switch {
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return &targetError{fmt.Errorf("unpack to %s: %w: the file system there takes no such name: choose a shorter target, or ask for an archive with shorter names", at.path, plain(err))}
 	case !errors.As(err, &bad):
 		var path *os.PathError
 		if errors.As(err, &path) || errors.As(err, new(*os.LinkError)) {
 			return unwritable(at, err)
 		}
 		return err
+	case bad.TooLong:
+		return fmt.Errorf("unpack it: %w: ask for an archive with shorter names", err)
 	case bad.TooLarge:
 		return fmt.Errorf("unpack it: %w: raise maxSize, %s, if it may become so large", err, e.MaxSize)
 	}

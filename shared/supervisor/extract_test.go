@@ -178,8 +178,8 @@ func TestEnsureExtracts(t *testing.T) {
 		t.Fatal(err)
 	}
 	step(third, "zip", []string{"set the permissions of data/alpha/geo"}, []string{"geo/bin/", "geo/bin/tool: three"})
-	// A stamp that somebody spoilt is of no archive.
-	if err := os.WriteFile(data+"/geo/.core-archive", nil, 0o600); err != nil {
+	// A stamp that is another's is replaced with all that it stands for.
+	if err := os.WriteFile(data+"/geo/.core-archive", []byte(digest("another")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	step(third, "zip", unpacked, []string{"geo/bin/", "geo/bin/tool: three"})
@@ -203,6 +203,10 @@ func TestEnsureExtractRefuses(t *testing.T) {
 		"no archive":       {archive: "plain text", want: "archive.tar.gz is no tar.gz: the content is plain"},
 		"empty":            {archive: tarball(t, gz), want: "the tar.gz archive has no files"},
 		"wrong digest":     {archive: good, more: `,"sha256":"` + digest("other") + `"`, want: "it is not what was expected"},
+		"long name":        {archive: tarball(t, gz, [2]string{"d/" + strings.Repeat("x", 256), "x"}), want: `xxx…": the name is too long: ask for an archive with shorter names`},
+		"long path":        {archive: tarball(t, gz, [2]string{strings.Repeat("x/", 2050), ""}), want: `/…": the name is too long: ask for an archive with shorter names`},
+		"no stamp at all":  {archive: good, more: `,"target":"{shared.config.dataDir}/spoilt"`, field: "target", want: "/spoilt has files that came from no archive: move it away"},
+		"half a stamp":     {archive: good, more: `,"target":"{shared.config.dataDir}/half"`, field: "target", want: "/half has files that came from no archive: move it away"},
 		"somebody's files": {archive: good, more: `,"target":"{shared.config.dataDir}/mine"`, field: "target", want: "/mine has files that came from no archive: move it away"},
 		"a file":           {archive: good, more: `,"target":"{shared.config.dataDir}/mine/file"`, field: "target", want: "is there and no directory: move it away"},
 		"a link":           {archive: good, more: `,"target":"{shared.config.dataDir}/link"`, field: "target", want: "is there and no directory: move it away"},
@@ -217,6 +221,8 @@ func TestEnsureExtractRefuses(t *testing.T) {
 			data := b.Layout.Data("alpha")
 			for _, err := range []error{
 				os.MkdirAll(data+"/mine", 0o700), os.WriteFile(data+"/mine/file", []byte("mine"), 0o600), os.Symlink("mine", data+"/link"),
+				os.MkdirAll(data+"/spoilt", 0o700), os.WriteFile(data+"/spoilt/.core-archive", nil, 0o600), os.WriteFile(data+"/spoilt/file", []byte("mine"), 0o600),
+				os.MkdirAll(data+"/half", 0o700), os.WriteFile(data+"/half/.core-archive", []byte(digest("before")[:32]), 0o600),
 				os.MkdirAll(data+"/geo", 0o700), os.WriteFile(data+"/geo/.core-archive", []byte(digest("before")), 0o600),
 			} {
 				if err != nil {
@@ -238,6 +244,68 @@ func TestEnsureExtractRefuses(t *testing.T) {
 				t.Errorf("left: %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// After a loss of power there is the archive before or the new one: all of a tree is on
+// the disk before it has its name, and what it takes the place of goes after that name
+// is.
+func TestEnsureExtractIsWrittenThrough(t *testing.T) {
+	first := tarball(t, gz, [2]string{"a/b/c", "one"})
+	second := tarball(t, gz, [2]string{"a/b/c", "two"}, [2]string{"d/", ""}, [2]string{"l", "->a"})
+	b := builder(t)
+	b.Client = impatient(t, fetch.Options{})
+	data := b.Layout.Data("alpha")
+	unpack := func(archive string) error {
+		url, _ := files(t, map[string]string{"/a": archive})
+		_, err := b.Build(t.Context(), ensuring(t, nil, unpacking(url, archive, "tar.gz", "")), supervisor.Instance{Name: "i"})
+		return err
+	}
+	content := func() string {
+		text, _ := os.ReadFile(data + "/geo/a/b/c")
+		return string(text)
+	}
+	var synced []string
+	full := "" // what cannot be written through
+	b.Sync = func(f *os.File) error {
+		path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+		name, rerr := filepath.Rel(data, path)
+		if err := errors.Join(err, rerr); err != nil {
+			t.Error(err)
+		}
+		if top, rest, _ := strings.Cut(name, "/"); name != "." {
+			if top == "geo" {
+				t.Errorf("%s has its name and is written through only now", name)
+			}
+			name = "tree/" + rest
+		}
+		if name == "." { // the parent: the old is whole beside the new
+			name += " " + content()
+			beside, _ := filepath.Glob(data + "/*/a/b/c")
+			name += fmt.Sprint(" ", len(beside))
+		}
+		synced = append(synced, name)
+		if full != "" && strings.HasPrefix(name, full) {
+			return syscall.EIO
+		}
+		return f.Sync()
+	}
+	step := func(archive string, want ...string) {
+		t.Helper()
+		synced = nil
+		if err := unpack(archive); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(synced[:len(synced)-1])
+		if !slices.Equal(synced, want) {
+			t.Errorf("written through %q, want %q", synced, want)
+		}
+	}
+	step(first, "tree/", "tree/.core-archive", "tree/a", "tree/a/b", "tree/a/b/c", ". one 1")
+	step(second, "tree/", "tree/.core-archive", "tree/a", "tree/a/b", "tree/a/b/c", "tree/d", ". two 2")
+	full = "tree/a/b"
+	if err := unpack(first); err == nil || !strings.Contains(err.Error(), "geo: input/output error") || content() != "two" {
+		t.Errorf("with a disk that fails: %v, and there is %q", err, content())
 	}
 }
 

@@ -37,6 +37,9 @@ type Services struct {
 	Install func(ctx context.Context, s spec.Located) (string, error)
 	// Client downloads what specs ask for; one without settings if nil.
 	Client *fetch.Client
+	// Sync writes a file, or the names in a directory, through to the disk;
+	// [os.File.Sync] if nil.
+	Sync func(*os.File) error
 
 	// Orphan names the service from which a process is left over that no
 	// supervisor has any more; may be nil.

@@ -23,6 +23,8 @@ type Error struct {
 	Err    error // may be nil
 	// TooLarge: only [Limits].Bytes forbids it.
 	TooLarge bool
+	// TooLong: only the length of Entry forbids it.
+	TooLong bool
 }
 
 func (e *Error) Error() string {
@@ -100,6 +102,7 @@ const (
 	defaultFiles = 200_000
 	defaultFree  = 64 << 20
 	maxName      = 4096
+	maxPart      = 255 // of a name, as file systems have it
 	maxDepth     = 64
 )
 

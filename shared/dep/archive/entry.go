@@ -101,26 +101,29 @@ func (u *Unpacker) zipped(ctx context.Context, f *zip.File) error {
 
 // clean checks a name and returns it as a path below the root.
 func (u *Unpacker) clean(name string) (string, error) {
-	refuse := func(reason string) (string, error) {
-		if len(name) > 128 {
-			name = name[:128] + "…"
-		}
-		return "", &Error{Entry: name, Reason: reason}
+	shown := name
+	if len(name) > 128 {
+		shown = strings.ToValidUTF8(name[:128], "") + "…"
 	}
+	refuse := func(reason string) (string, error) { return "", &Error{Entry: shown, Reason: reason} }
+	tooLong := &Error{Entry: shown, Reason: "the name is too long", TooLong: true}
 	if u.count++; u.count > u.Limits.Files {
 		return "", &Error{Reason: fmt.Sprintf("it has more than %d files", u.Limits.Files)}
 	}
 	switch {
 	case len(name) > maxName:
-		return refuse("the name is too long")
+		return "", tooLong
 	case strings.HasPrefix(name, "/"):
 		return refuse("the name is absolute")
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }):
 		return refuse("the name has a backslash or a control character")
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		if part == ".." {
+		switch {
+		case part == "..":
 			return refuse("the name leads out of the archive")
+		case len(part) > maxPart:
+			return "", tooLong
 		}
 	}
 	clean := path.Clean(name)
