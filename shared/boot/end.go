@@ -16,6 +16,7 @@ import (
 	"core.internal/shared/config"
 	"core.internal/shared/events"
 	"core.internal/shared/process/runner"
+	"core.internal/shared/supervisor"
 )
 
 // Bounds of the wait for the bus of a node whose launcher is gone: where its busd
@@ -28,9 +29,10 @@ const (
 
 // End takes down in order what a launcher left that was killed: services, daemons,
 // and what stands for them in the node directory. It is called instead of Run, and
-// reports whether anything still ran. What it began it finishes, though ctx ends;
-// stop timeouts bound it. The error is a [*LockedError] where a launcher has the
-// node.
+// reports whether anything still ran. What it began it finishes, though ctx is
+// cancelled; stop timeouts bound it. At the deadline of ctx, if it has one, it leaves
+// the rest to another End, and a daemon that it was ending then is killed: the error is
+// [context.DeadlineExceeded]. It is a [*LockedError] where a launcher has the node.
 func (n *Node) End(ctx context.Context) (ran bool, err error) {
 	n.began = time.Now()
 	if _, err := os.Stat(n.layout.Dir); errors.Is(err, fs.ErrNotExist) {
@@ -39,7 +41,13 @@ func (n *Node) End(ctx context.Context) (ran bool, err error) {
 	if n.lock, err = lock(ctx, n.layout); err != nil {
 		return false, n.unwritable(err)
 	}
+	deadline, bounded := ctx.Deadline()
 	ctx = context.WithoutCancel(ctx)
+	if bounded {
+		limited, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		ctx = limited
+	}
 	if err = n.startSupervisor(ctx); err == nil {
 		n.reach(ctx)
 	}
@@ -48,6 +56,16 @@ func (n *Node) End(ctx context.Context) (ran bool, err error) {
 	}
 	err = errors.Join(err, n.takeDown(ctx, n.graph(), nil))
 	return ran || n.swept, err
+}
+
+// letGo ends what this process does with the node, and nothing else.
+func (n *Node) letGo() error {
+	err := n.supervision.stopFor(supervisor.ErrLeave)
+	if n.conn != nil {
+		err = errors.Join(err, n.remote.stop())
+		n.conn.Close()
+	}
+	return errors.Join(err, n.local.stop(), n.lock.Unlock())
 }
 
 // reach joins the bus of a node that a launcher left, if there is one.
@@ -87,7 +105,7 @@ func (n *Node) downController(ctx context.Context) error {
 
 // sweep ends the processes of services that no procd has any more.
 func (n *Node) sweep(ctx context.Context) error {
-	r := runner.New(runner.Options{Dir: n.layout.Run(), Log: n.Log})
+	r := runner.New(runner.Options{Dir: n.layout.Run(), Log: n.Log, Alone: true})
 	ids, err := r.Recorded()
 	if err != nil || len(ids) == 0 {
 		return err

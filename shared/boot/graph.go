@@ -73,10 +73,14 @@ func (n *Node) bringUp(ctx context.Context, stages []stage) (int, error) {
 	return len(stages), err
 }
 
-// takeDown takes the stages in reverse.
+// takeDown takes the stages in reverse. Where ctx ends meanwhile it leaves the rest as
+// it is.
 func (n *Node) takeDown(ctx context.Context, stages []stage, asked *bus.Command) error {
 	var errs []error
 	for i := len(stages) - 1; i >= 0; i-- {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, err, n.letGo())...)
+		}
 		s := stages[i]
 		began := time.Now()
 		n.state(s, events.StageStopping{Index: i + 1})

@@ -192,11 +192,11 @@ func (n *Node) leave() *bus.Command {
 type actors struct {
 	group  errgroup.Group
 	ctx    context.Context
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 }
 
 func (a *actors) init(ctx context.Context) {
-	a.ctx, a.cancel = context.WithCancel(ctx)
+	a.ctx, a.cancel = context.WithCancelCause(ctx)
 }
 
 func (a *actors) run(f func(context.Context) error) {
@@ -209,10 +209,12 @@ func (a *actors) run(f func(context.Context) error) {
 }
 
 // stop ends all and waits for them; it does nothing where init was not called.
-func (a *actors) stop() error {
+func (a *actors) stop() error { return a.stopFor(nil) }
+
+func (a *actors) stopFor(cause error) error {
 	if a.cancel == nil {
 		return nil
 	}
-	a.cancel()
+	a.cancel(cause)
 	return a.group.Wait()
 }

@@ -212,7 +212,7 @@ func (n *Node) daemons() []events.Source {
 // earlier launcher are adopted, none is started yet.
 func (n *Node) startSupervisor(ctx context.Context) error {
 	n.local.init(context.WithoutCancel(ctx))
-	n.runner = runner.New(runner.Options{Dir: n.runnerDir(), Log: n.Log})
+	n.runner = runner.New(runner.Options{Dir: n.runnerDir(), Log: n.Log, Alone: true})
 	n.local.run(n.runner.Run)
 	var r process.Runner = n.runner
 	if n.Wrap != nil {

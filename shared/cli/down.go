@@ -32,14 +32,14 @@ func downCommand() *command {
 			began := time.Now()
 			layout := c.node.Layout()
 			pid := holder(layout)
-			if c.node.BusURL == "" && pid == 0 {
-				return c.takeDownWhatIsLeft(ctx, layout, began)
-			}
 			limit, cancel := context.WithTimeout(ctx, value[time.Duration](c, "timeout"))
 			defer cancel()
+			if c.node.BusURL == "" && pid == 0 {
+				return c.takeDownWhatIsLeft(limit, layout, began)
+			}
 			err := c.askDown(limit, pid)
 			if errors.Is(err, errLauncherGone) {
-				return c.takeDownWhatIsLeft(ctx, layout, began)
+				return c.takeDownWhatIsLeft(limit, layout, began)
 			}
 			if err == nil && pid > 0 {
 				err = released(limit, layout)
@@ -73,6 +73,11 @@ func (c *call) takeDownWhatIsLeft(ctx context.Context, layout config.Layout, beg
 	ran, err := c.app.End(ctx, Boot{Config: c.node, Environ: c.environ, Progress: show.Show})
 	show.Close()
 	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == context.DeadlineExceeded:
+		return &Problem{
+			Err: fmt.Errorf("node %q is not down after %s", c.node.Name, value[time.Duration](c, "timeout")),
+			Fix: fmt.Sprintf("`%s down` goes on with what is left; --timeout waits longer", c.app.Name),
+		}
 	case err != nil:
 		return err
 	case !ran:

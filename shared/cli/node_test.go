@@ -334,7 +334,10 @@ func TestDownWithoutALauncher(t *testing.T) {
 	}
 	ran, failure := true, error(nil)
 	app := testApp()
-	app.End = func(_ context.Context, b Boot) (bool, error) {
+	app.End = func(ctx context.Context, b Boot) (bool, error) {
+		if _, bounded := ctx.Deadline(); !bounded {
+			t.Error("asked to end without a limit")
+		}
 		if b.Config.Layout() != (config.Layout{Dir: layout.Dir, Root: root}) {
 			t.Errorf("asked to end %+v", b.Config.Layout())
 		}
@@ -369,6 +372,9 @@ func TestDownWithoutALauncher(t *testing.T) {
 	run(0, "down", gone, "[2/7] bus         stopped   1.0ms\n", "node local is down in ")
 	ran = false
 	run(0, "down", gone, "node local was down already: removed what was left of it in "+layout.Dir)
+	failure = fmt.Errorf("wait: %w", context.DeadlineExceeded)
+	run(1, "down --timeout 1ns", gone, `error: node "local" is not down after 1ns`, "`launcher down` goes on with what is left; --timeout waits longer")
+	run(1, "down", gone, "error: wait: context deadline exceeded")
 	failure = errors.New("take down stage edge: it clings")
 	run(1, "down", gone, "error: take down stage edge: it clings")
 	if err := config.RemoveNodeFile(layout); err != nil {

@@ -68,8 +68,13 @@ type supervisor struct {
 
 func supervise(t *testing.T, dir, logs string, orders ...string) *supervisor {
 	t.Helper()
+	return superviseBy(t, "supervisor", dir, logs, orders...)
+}
+
+func superviseBy(t *testing.T, program, dir, logs string, orders ...string) *supervisor {
+	t.Helper()
 	s := &supervisor{t: t, cmd: exec.Command(self(t), append([]string{dir, logs}, orders...)...), lines: make(chan string, 1000), pids: map[string]int{}}
-	s.cmd.Env = append(os.Environ(), programVar+"=supervisor")
+	s.cmd.Env = append(os.Environ(), programVar+"="+program)
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -145,6 +145,7 @@ var programs = testproc.Programs{
 		fmt.Println("stdin", len(in), err)
 	},
 	"supervisor": superviseUntilKilled,
+	"careless":   superviseCarelessly,
 	"contained":  contained,
 }
 

@@ -273,10 +273,13 @@ func (p *proc) awaitReaper() (exitRecord, bool) {
 		if gone.IsZero() && (err != nil || s.identity != p.identity) {
 			gone = time.Now()
 		}
+		lies := err == nil && s.identity == p.identity && s.ended()
 		if j, err := load(p.r.o.Dir, p.rec.ID); err == nil && j != nil && j.started == p.identity && j.exit != nil {
 			return *j.exit, true
 		}
 		switch {
+		case p.r.o.Alone && (lies || !gone.IsZero()):
+			return exitRecord{}, false
 		case !gone.IsZero() && (p.untold || time.Since(gone) > toldWait), time.Since(began) > reapWait, p.r.closing():
 			return exitRecord{}, false
 		}

@@ -40,6 +40,9 @@ type Options struct {
 	// Groups is where the control groups of processes are made; a place is
 	// looked for when the first is needed if empty.
 	Groups string
+	// Alone says that no [Reaper] of another process collects what was started here:
+	// a zombie that is somebody else's child has ended, and its exit is not waited for.
+	Alone bool
 }
 
 // Streams of a process, as the Sink is told.
