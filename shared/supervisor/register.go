@@ -151,8 +151,9 @@ func (s *Supervisor) recount(u *unit, ended process.Process, known bool) {
 		return
 	}
 	u.restarts, u.answered = n.Restarts, n.Request
-	if !known {
-		s.recordEnd(u, ended.Exit(), process.End{})
+	// That a run which went well is done has been forgotten: the next is another run.
+	if exit := ended.Exit(); !known && !done(u.spec, exit) {
+		s.recordEnd(u, exit, process.End{})
 	}
 }
 

@@ -372,6 +372,30 @@ func TestRecount(t *testing.T) {
 	}
 }
 
+// What a job did is forgotten with the memory of the bus, and it runs again: that is no
+// restart where it had gone well, neither in its count nor in its trace.
+func TestRecountOfJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newScripted()
+		for id, code := range map[string]int{"well": 0, "badly": 3} {
+			r.life[id] = time.Second
+			r.dead[id] = &fake{r: r, id: id, instance: "last-" + id, note: `{"restarts":2}`, pid: 7, exit: process.Exit{Code: code}}
+		}
+		prior := state.New("local")
+		n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume = &prior, true })
+		specs := []spec.Located{job(t, "well", `"type":"oneshot"`), job(t, "badly", `"type":"oneshot","restartPolicy":"on-failure"`)}
+		if err := n.Register(t.Context(), specs); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		for id, want := range map[events.Entity]int{"well": 2, "badly": 3} {
+			if v, _ := n.Service(id); v.Restarts != want || v.State != state.ServiceCompleted || r.count(string(id)) != 1 {
+				t.Errorf("%s is %s after %d runs and has %d restarts, want %d", id, v.State, r.count(string(id)), v.Restarts, want)
+			}
+		}
+	})
+}
+
 // On a new boot of the node what had failed begins anew, and what an old log
 // calls running is not believed.
 func TestNewBootBeginsAnew(t *testing.T) {
