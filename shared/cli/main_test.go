@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -10,7 +11,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -36,16 +39,43 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"launcher": program})
 }
 
-// leakChecked fails where a command left a goroutine behind.
+// leakChecked fails where a command left a goroutine behind, or a script a process,
+// which it ends.
 type leakChecked struct{ *testing.M }
 
 func (m leakChecked) Run() int {
 	code := m.M.Run()
+	for _, pid := range scriptProcesses() {
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		fmt.Fprintf(os.Stderr, "a script left process %d behind: %s\n", pid, bytes.ReplaceAll(command, []byte{0}, []byte(" ")))
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		code = 1
+	}
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return code
+}
+
+// scriptVar marks in the environment what the scripts of this process start.
+const scriptVar = "TEST_SCRIPTS_OF"
+
+// scriptProcesses are the processes that scripts started and that still run.
+func scriptProcesses() []int {
+	mark := fmt.Sprintf("%s=%d", scriptVar, os.Getpid())
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	var left []int
+	for _, file := range files {
+		env, err := os.ReadFile(file)
+		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), mark) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
+			left = append(left, pid)
+		}
+	}
+	return left
 }
 
 // program is a launcher whose node is a script of stages.
@@ -132,6 +162,7 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"), UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv(scriptVar, strconv.Itoa(os.Getpid()))
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // a race-checked process takes a second to end otherwise
 			pids := filepath.Join(e.WorkDir, "pids")
 			e.Setenv("TEST_PIDS", pids)
