@@ -39,9 +39,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return err
 }
 
-// breath is how long decisions wait for each other while more is to be started than can
-// be at once: each looks at all services.
-const breath = 5 * time.Millisecond
+// breath is how long after a decision that took so long the next may wait while more is
+// to be started than can be at once: each looks at all services.
+func breath(took time.Duration) time.Duration {
+	return min(max(20*took, 5*time.Millisecond), 50*time.Millisecond)
+}
 
 // longestWait is after how long the clock is looked at where something is to
 // happen at a certain time.
@@ -54,7 +56,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 	var deadline <-chan time.Time
 	killed := false
 	var batch []func()
-	var decided time.Time
+	var rested time.Time // when decisions need not wait any more
 	for {
 		select {
 		case <-s.mail.ready:
@@ -81,12 +83,13 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		for _, f := range batch {
 			f()
 		}
-		if left := breath - time.Since(decided); left > 0 && len(s.jobs) > 0 && len(s.asked) == 0 && asked != nil {
-			timer.Reset(left)
+		began := time.Now()
+		if began.Before(rested) && len(s.jobs) > 0 && len(s.asked) == 0 && asked != nil {
+			timer.Reset(rested.Sub(began))
 			continue
 		}
-		decided = time.Now()
 		next := s.decide()
+		rested = time.Now().Add(breath(time.Since(began)))
 		s.startJobs()
 		s.crowd()
 		s.broadcast()
