@@ -114,6 +114,18 @@ func TestLength(t *testing.T) {
 	}
 }
 
+func TestTheLastFuzzTargetRuns(t *testing.T) {
+	dir, _ := unpack(t, &txtar.Archive{Files: []txtar.File{
+		{Name: "shared/log/log_test.go", Data: []byte("package log\n\nimport \"testing\"\n\nfunc FuzzLine(f *testing.F) {}\n")},
+		{Name: fuzzList, Data: []byte("./shared/log FuzzLine 1x")},
+	}})
+	var out bytes.Buffer
+	err := run([]string{"-rules=fuzz", dir}, &out, io.Discard)
+	if want := ".ci/fuzz:1: [fuzz] \"./shared/log FuzzLine 1x\" does not run: end the line\n"; out.String() != want || err == nil {
+		t.Errorf("got %v\n%s\nwant\n%s", err, &out, want)
+	}
+}
+
 func lines(text string, n int) []byte {
 	return []byte(text + strings.Repeat("//\n", n-strings.Count(text, "\n")))
 }

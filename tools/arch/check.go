@@ -31,6 +31,7 @@ func rules() []rule {
 		{"names", "no package is named util, common, helpers, misc, types, base or core", checkNames},
 		{"length", "files stay under 400 lines, tests under 600", checkLength},
 		{"sleep", "no test sleeps", checkSleep},
+		{"fuzz", "the fuzz targets of the tree are those that " + fuzzList + " runs", checkFuzz},
 		{"doc", "each package has a doc.go", checkDoc},
 		{"main", "main is at most 20 lines, and main.go all that a runtime module has beside packages", checkMain},
 		{"state", "no package-level mutable state, no init but in Caddy modules", checkState},
