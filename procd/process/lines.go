@@ -48,6 +48,7 @@ func (l *lines) put(id, stream string, line events.LogLine) {
 	case !l.moved:
 		l.moved = true
 		_ = l.bus.NC.FlushTimeout(flushed) // what came before stays before; without a bus nothing does
+		conn.CountLines(l.bus)
 	}
 	conn.PublishLine(l.node, events.Entity(id), stream, line)
 	if l.sent++; l.sent >= batch && conn.NC.IsConnected() {

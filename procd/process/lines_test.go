@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"core.internal/shared/bus"
@@ -70,6 +71,35 @@ func TestLines(t *testing.T) {
 		if got[i] != want[i] {
 			t.Fatalf("line %d is %q", i, got[i])
 		}
+	}
+}
+
+// Lines that could not leave on the connection they had are counted in the first
+// that leaves on the next.
+func TestLinesDroppedBefore(t *testing.T) {
+	b := testbus.Start(t, events.Procd)
+	first := b.Connect(events.Procd)
+	l := &lines{node: testbus.Node, bus: first, log: slog.New(slog.DiscardHandler), open: opened(), begun: make(chan struct{})}
+	first.NC.Close()
+	for range 3 {
+		l.put("alpha", "stdout", events.LogLine{Text: "lost"})
+	}
+	l.own.Store(b.Connect(events.Procd))
+	l.put("alpha", "stdout", events.LogLine{Text: "four", Dropped: 2})
+	l.put("alpha", "stdout", events.LogLine{Text: "five"})
+	l.close()
+	operator := b.Connect(events.Operator)
+	var got []string
+	testproc.Eventually(t, "the bus has both lines", func() bool {
+		got = nil
+		err := operator.Lines(t.Context(), bus.Lines{Node: testbus.Node, Entity: "alpha"}, func(_ events.LogAddress, line events.LogLine) error {
+			got = append(got, fmt.Sprint(line.Dropped, " ", line.Text))
+			return nil
+		})
+		return err != nil || len(got) == 2
+	})
+	if want := []string{"5 four", "0 five"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -29,6 +29,20 @@ func (c *Conn) PublishLine(node events.Node, e events.Entity, stream string, l e
 	}
 }
 
+// CountLines takes over the lines that could not leave on another connection, which
+// counts them no more: they are in the Dropped of the next of theirs that leave here.
+func (c *Conn) CountLines(from *Conn) {
+	from.mu.Lock()
+	lost := from.lines
+	from.lines = map[events.Subject]int{}
+	from.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for subject, n := range lost {
+		c.lines[subject] += n
+	}
+}
+
 // Lines says which log lines to read.
 type Lines struct {
 	Node   events.Node

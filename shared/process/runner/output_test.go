@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -146,6 +147,42 @@ func TestHangingSink(t *testing.T) {
 	b.stop()
 	if len(got) == 0 || len(got) >= 20000 || got[0].Text != "line 0" {
 		t.Errorf("%d lines told", len(got))
+	}
+}
+
+// A sink that hangs does not keep the runner from letting go of its processes; what
+// was on its way arrives all the same.
+func TestHangingSinkWhileLettingGo(t *testing.T) {
+	release, entered := make(chan struct{}), make(chan struct{})
+	var got []events.LogLine
+	r := New(Options{Dir: t.TempDir(), Sink: func(_, _ string, l events.LogLine) {
+		if len(got) == 0 {
+			close(entered)
+			<-release
+		}
+		got = append(got, l)
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	b := &bench{Runner: r, t: t, logs: t.TempDir()}
+	if x := wait(t, b.run("one", "count", "3")); !x.OK() {
+		t.Errorf("exit %+v", x)
+	}
+	<-entered
+	cancel()
+	eventually(t, "the runner lets go", r.closing)
+	if _, err := r.Start(t.Context(), b.command("two", "count", "1")); !errors.Is(err, errClosed) {
+		t.Errorf("start while it lets go: %v", err)
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("it returned with lines on their way: %v", err)
+	default:
+	}
+	close(release)
+	if err := <-ended; err != nil || len(got) != 3 {
+		t.Errorf("%d lines told, %v", len(got), err)
 	}
 }
 

@@ -54,7 +54,7 @@ const (
 // Runner implements [process.Runner] and [process.Finder].
 type Runner struct {
 	o     Options
-	lines chan line     // to Run
+	lines chan line     // to tell
 	quit  chan struct{} // closed when Run's context has ended
 	host  func() (host, error)
 	forks chan struct{} // taken by a fork: each blocks a thread
@@ -123,7 +123,8 @@ var errClosed = errors.New("the runner has ended")
 
 // Run watches the processes, hands their lines to the Sink and removes rotated log
 // files that are too old. What was started before it is watched from now on. When
-// ctx ends it lets go of the processes, joins what it began and returns nil.
+// ctx ends it lets go of the processes, joins what it began and returns nil, once the
+// Sink has taken the lines that are on their way.
 func (r *Runner) Run(ctx context.Context) error {
 	poll, err := r.poller()
 	if err != nil {
@@ -131,13 +132,14 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	polled := make(chan error, 1)
 	go func() { polled <- poll.run(func(f func()) { r.spawn(f) }) }()
+	var telling sync.WaitGroup
+	silent := make(chan struct{})
+	telling.Go(func() { r.tell(silent) }) // apart: a Sink may block for long
 	hourly := time.NewTicker(time.Hour)
 	defer hourly.Stop()
 	failed := false
 	for done := false; !done && !failed; {
 		select {
-		case l := <-r.lines:
-			r.sink(l)
 		case <-hourly.C:
 			r.prune()
 		case err = <-polled:
@@ -166,12 +168,23 @@ func (r *Runner) Run(ctx context.Context) error {
 	if g := r.made.Load(); g != nil {
 		g.leave()
 	}
+	close(silent)
+	telling.Wait()
+	return err
+}
+
+// tell hands lines to the Sink until nobody has any to add, and then those that
+// are left.
+func (r *Runner) tell(silent <-chan struct{}) {
 	for {
 		select {
 		case l := <-r.lines:
 			r.sink(l)
-		default:
-			return err
+		case <-silent:
+			for len(r.lines) > 0 {
+				r.sink(<-r.lines)
+			}
+			return
 		}
 	}
 }
