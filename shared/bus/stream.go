@@ -34,14 +34,24 @@ func (c *Conn) recent(ctx context.Context, name string) (*jetstream.StreamInfo, 
 	if ok && k.since == since {
 		return k.info, nil
 	}
-	info, err, shared := c.asking.Do(name, func() (any, error) { return c.fresh(ctx, name) })
-	if shared && ctx.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		return c.fresh(ctx, name) // it was the other's context that ended
+	return c.current(ctx, name)
+}
+
+// current asks the server, once for all who ask at the same time. Each waits for the
+// answer as long as its own context lasts.
+func (c *Conn) current(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	select {
+	case r := <-c.asking.DoChan(name, func() (any, error) { return c.fresh(ctx, name) }):
+		if r.Shared && ctx.Err() == nil && (errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, context.DeadlineExceeded)) {
+			return c.fresh(ctx, name) // it was the other's context that ended
+		}
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*jetstream.StreamInfo), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("look at stream %s: %w", name, ctx.Err())
 	}
-	if err != nil {
-		return nil, err
-	}
-	return info.(*jetstream.StreamInfo), nil
 }
 
 // fresh asks the server. What was known before is forgotten where it does not

@@ -299,7 +299,9 @@ func (c *Conn) loadSnapshot(ctx context.Context, node events.Node) (state.State,
 	var s state.State
 	var entry jetstream.KeyValueEntry
 	err := c.session(ctx, func(ctx context.Context) error {
-		info, err := c.recent(ctx, events.StreamEvents)
+		// What was known will not do: a log that was short then may have dropped since
+		// what the snapshot alone tells of.
+		info, err := c.current(ctx, events.StreamEvents)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"core.internal/shared/bus"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
@@ -222,6 +224,35 @@ func TestSnapshot(t *testing.T) {
 	}
 	if _, ok := again.Outcome("mark"); ok {
 		t.Error("a snapshot of the stream before was used")
+	}
+}
+
+// A view that begins late on a connection does not take the log for what it was when
+// the connection began: what was dropped since only the snapshot has.
+func TestSnapshotOfALogThatGrew(t *testing.T) {
+	b := start(t, "memory", events.Procd)
+	p := b.publisher(b.connect(events.Procd), events.Procd)
+	p.State("early", events.ServiceStopped{Reason: "once"}, "")
+	flush(t, p)
+	c := b.connect(events.Procd)
+	v := view(t, c)
+	stopped(t, v, "early", "once")
+	for i := range 300 {
+		p.State("alpha", events.ServiceStopped{Reason: fmt.Sprint(i)}, "")
+	}
+	if err := c.SaveSnapshot(testContext(t), stopped(t, v, "alpha", "299")); err != nil {
+		t.Fatal(err)
+	}
+	log, err := b.connect(events.Busd).JS.Stream(testContext(t), events.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Purge(testContext(t), jetstream.WithPurgeKeep(100)); err != nil {
+		t.Fatal(err)
+	}
+	late := stopped(t, view(t, c), "alpha", "299")
+	if got := late.Services["early"].Reason; got != "once" {
+		t.Errorf("the late view knows %q of what the log has dropped", got)
 	}
 }
 
