@@ -262,9 +262,7 @@ func (s *Server) serve(ctx context.Context, nsd *natsd.Server) error {
 		return fmt.Errorf("bus: %w", err)
 	}
 	for err := s.Healthy(); err != nil; err = s.Healthy() {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-start.Done():
+		if pause(start, time.Millisecond) != nil {
 			return fmt.Errorf("bus: start: %w", err)
 		}
 	}

@@ -30,10 +30,8 @@ func (s *Server) awaitSpace(ctx context.Context, dir string, unstored <-chan err
 		if err == nil {
 			return fmt.Errorf("bus: store: %w: there is space again, and it has to start anew to use it", cause)
 		}
-		select {
-		case <-time.After(spacePause):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause(ctx, spacePause); err != nil {
+			return err
 		}
 	}
 }

@@ -26,11 +26,19 @@ func (s *Server) tell(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause(ctx, time.Second); err != nil {
+			return err
 		}
+	}
+}
+
+// pause lets some time pass; it fails where ctx ends meanwhile.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
