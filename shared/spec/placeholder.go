@@ -28,7 +28,8 @@ type Vars struct {
 
 // scope finds the values of one service's placeholders.
 type scope struct {
-	service Service // with defaults
+	service ServiceID
+	dep     *Dep // of the service, unresolved; nil if it has none
 	replica int
 	vars    Vars
 	ports   map[string]int // as the spec has them, by name
@@ -43,7 +44,7 @@ type scope struct {
 }
 
 func (s Located) newScope(v Vars) *scope {
-	c := &scope{service: s.WithDefaults(), replica: s.Replica, vars: v, ports: map[string]int{}}
+	c := &scope{service: s.ID, dep: s.Dep, replica: s.Replica, vars: v, ports: map[string]int{}}
 	c.names = []string{
 		"env.NAME", "instance", "node.dir", "node.name", "replica", "secret.NAME", "service.id",
 		"shared.config.dataDir", "shared.config.dir", "shared.dep.bin", "shared.log.dir",
@@ -84,10 +85,10 @@ func (c *scope) value(name string) (string, *Error) {
 	values := map[string]string{
 		"node.name": string(c.vars.Node), "shared.dep.bin": c.vars.Bin, "shared.config.dir": c.vars.ConfigDir,
 		"shared.config.dataDir": c.vars.DataDir, "shared.log.dir": c.vars.LogDir,
-		"service.id": string(c.service.ID), "replica": strconv.Itoa(c.replica), "instance": c.vars.Instance, "node.dir": c.vars.NodeDir,
+		"service.id": string(c.service), "replica": strconv.Itoa(c.replica), "instance": c.vars.Instance, "node.dir": c.vars.NodeDir,
 	}
-	if c.service.Dep != nil {
-		values["shared.dep.version"] = c.service.Dep.Version
+	if c.dep != nil {
+		values["shared.dep.version"] = c.dep.Version
 	}
 	value, ok := values[name]
 	switch {

@@ -25,7 +25,7 @@ func (s Located) Redacted(v Vars) (Located, error) {
 }
 
 func (s Located) resolve(c *scope) (Located, error) {
-	s.Service = c.service.clone()
+	s.Service = s.WithDefaults()
 	var found findings
 	text := func(parent reflect.Value, at string, m field, value string) string {
 		if found.full() {
