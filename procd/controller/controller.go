@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,9 @@ type controller struct {
 }
 
 func (c *controller) run(ctx context.Context) error {
+	if err := os.MkdirAll(c.Layout.Dir, 0o700); err != nil { // run alone, nobody has made it
+		return fmt.Errorf("make the node directory: %w: choose a directory that procd may write to with --root", err)
+	}
 	digest := registry.Dirs(c.Config, c.workspace).Digest()
 	specs, broken := registry.Load(c.Config, c.workspace)
 	c.view = bus.NewView(c.Bus, c.Config.Name)

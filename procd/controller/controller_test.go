@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,7 +12,9 @@ import (
 	"syscall"
 	"testing"
 
+	"core.internal/procd/controller"
 	"core.internal/shared/config"
+	"core.internal/shared/daemon"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
 	"core.internal/shared/testutil/testbus"
@@ -66,6 +69,26 @@ func TestCommands(t *testing.T) {
 		if v.Alive() || v.Reason != "node is going down" {
 			t.Errorf("after the drain %s is %s: %s", v.ID, v.State, v.Reason)
 		}
+	}
+}
+
+// Run alone, procd makes its node directory, or says why it cannot.
+func TestNodeDirectory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	stop := r.inProcess()
+	r.until("procd is ready", func(s state.State) bool { return s.Ready[events.Procd].Ready })
+	dir := filepath.Join(r.root, string(testbus.Node))
+	if info, err := os.Stat(dir); err != nil || info.Mode() != os.ModeDir|0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	stop()
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	err := daemon.Exec(t.Context(), controller.Definition(), nil, r.env, nil, io.Discard, io.Discard)
+	if want := "make the node directory: mkdir " + dir + ": not a directory: choose a directory that procd may write to with --root"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v", err)
 	}
 }
 

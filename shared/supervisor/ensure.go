@@ -28,11 +28,6 @@ type preparer struct {
 // written outside the node directory but what an entry says is outside.
 func (b *Services) ensure(ctx context.Context, s spec.Located, vars spec.Vars, as *account) ([]string, error) {
 	root, err := os.OpenRoot(b.Layout.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.MkdirAll(b.Layout.Dir, 0o700); err == nil {
-			root, err = os.OpenRoot(b.Layout.Dir)
-		}
-	}
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: open the node directory: %w", s.ID, err)
 	}
