@@ -22,10 +22,12 @@ import (
 // Bounds of the wait for the bus of a node whose launcher is gone: where its busd
 // runs, and where it may have been somebody else's.
 const (
-	busAnswers  = 5 * time.Second
-	busIsThere  = 300 * time.Millisecond
-	endsAtATime = 16
+	busAnswers = 5 * time.Second
+	busIsThere = 300 * time.Millisecond
 )
+
+// endsAtATime is how many processes of services that no procd has are ended at once.
+const endsAtATime = 16
 
 // End takes down in order what a launcher left that was killed: services, daemons,
 // and what stands for them in the node directory. It is called instead of Run, and

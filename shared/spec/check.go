@@ -13,7 +13,7 @@ import (
 
 // Platform lists the parts of the platform that a service may depend on.
 func Platform() []string {
-	return []string{BusStage, "core.controller", "core.edge", "core.pipelines"}
+	return []string{BusStage, ControllerStage, EdgeStage, PipelinesStage}
 }
 
 func platformPart(name string) bool { return slices.Contains(Platform(), name) }

@@ -40,8 +40,14 @@ func (s Service) DependsOn() []string {
 	return ids
 }
 
-// BusStage is the stage of the bus, on which a service depends that talks to it.
-const BusStage = "core.bus"
+// What a service may depend on beside services: stages of the boot. On [BusStage]
+// depends who talks to the bus.
+const (
+	BusStage        = "core.bus"
+	EdgeStage       = "core.edge"
+	ControllerStage = "core.controller"
+	PipelinesStage  = "core.pipelines"
+)
 
 // UsesBus reports whether the service talks to the bus: it depends on [BusStage],
 // or one of its checks is of type bus. Who does not is told no address and has no

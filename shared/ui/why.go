@@ -9,6 +9,7 @@ import (
 
 	"core.internal/shared/events"
 	"core.internal/shared/process"
+	"core.internal/shared/spec"
 	"core.internal/shared/state"
 )
 
@@ -310,7 +311,7 @@ func (x *explainer) installing(depth int) string {
 // platform has the stage behind each part of the platform that services may
 // depend on.
 var platform = map[string]events.Entity{
-	"core.bus": "bus", "core.edge": "edge", "core.controller": "controller", "core.pipelines": "pipelines",
+	spec.BusStage: "bus", spec.EdgeStage: "edge", spec.ControllerStage: "controller", spec.PipelinesStage: "pipelines",
 }
 
 func (x *explainer) waiting(v state.Service, depth int) {

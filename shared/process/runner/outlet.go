@@ -112,9 +112,10 @@ func (o *outlet) turn(now time.Time) {
 }
 
 // open reports whether a line would travel.
-func (o *outlet) open() bool {
-	return o.send != nil && (o.room == nil || o.room()) && o.limit.left()
-}
+func (o *outlet) open() bool { return o.send != nil && o.takes() && o.limit.left() }
+
+// takes reports whether send would take a line, whatever the allowance.
+func (o *outlet) takes() bool { return o.room == nil || o.room() }
 
 // put takes a line.
 func (o *outlet) put(text string, cut int, now time.Time) {
@@ -157,7 +158,7 @@ func (o *outlet) skip(lines int) {
 }
 
 func (o *outlet) emit(e entryLines) {
-	if (o.room == nil || o.room()) && o.limit.take() {
+	if o.takes() && o.limit.take() {
 		if o.send(o.logLine(e, o.dropped)) {
 			o.dropped, o.last = 0, entryLines{}
 			return
