@@ -60,6 +60,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	case flags.NArg() > 0:
 		return fmt.Errorf("%s takes no argument %q: see bench %s -h", args[0], flags.Arg(0), args[0])
+	case flags.Lookup("n") != nil && b.n < 1:
+		return fmt.Errorf("-n %d: what is not measured has no median: measure at least once", b.n)
 	}
 	var err error
 	if b.ws, err = workspace.Find("."); err != nil {

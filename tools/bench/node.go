@@ -109,15 +109,21 @@ func (n *node) launch(ctx context.Context) error {
 	}
 }
 
-// stop takes the node down and waits until its process has ended.
+// stop takes the node down and waits until its process has ended. Where that is
+// gone, as after a launch that failed, it ends what was left behind.
 func (n *node) stop() error {
-	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("take the node down: %w", err)
+	var err error
+	if n.cmd.ProcessState == nil {
+		if err = n.cmd.Process.Signal(syscall.SIGTERM); err == nil {
+			err = n.cmd.Wait()
+		}
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("take the node down: %w", err)
 	}
-	if err := n.cmd.Wait(); err != nil {
-		return fmt.Errorf("take the node down: %w", err)
-	}
-	return nil
+	_, derr := n.run(context.Background(), "down") // which has its own bound
+	return errors.Join(err, derr)
 }
 
 // logs is the directory of the node's log files.

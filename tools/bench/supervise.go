@@ -42,7 +42,7 @@ func (b *bench) supervise(ctx context.Context) error {
 	took := map[int]time.Duration{} // core, by how many services
 	for _, n := range []int{200, 1000} {
 		results := map[string][]measured{}
-		for round := range b.rounds() {
+		for round := range b.n {
 			for _, c := range all {
 				if n > 200 && c.name == "supervisor" {
 					continue // it needs minutes
@@ -64,8 +64,6 @@ func (b *bench) supervise(ctx context.Context) error {
 	fmt.Fprintf(b.out, "\ncore, 1,000 services beside 200: %s the time\n", atMost(5.5).times(float64(took[1000])/float64(took[200])))
 	return nil
 }
-
-func (b *bench) rounds() int { return max(1, b.n/3) }
 
 // settled is how long after a start the memory is looked at: what is done once is
 // not what supervision costs.
@@ -143,7 +141,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func (b *bench) table(n int, all []contender, results map[string][]measured) {
-	fmt.Fprintf(b.out, "\n%d services, median of %d, interleaved\n%-12s %12s %12s %14s\n", n, b.rounds(), "", "up", "memory", "killed → new")
+	fmt.Fprintf(b.out, "\n%d services, median of %d, interleaved\n%-12s %12s %12s %14s\n", n, b.n, "", "up", "memory", "killed → new")
 	middle := func(name string) (m measured) {
 		var up, replace []time.Duration
 		for _, r := range results[name] {

@@ -20,7 +20,7 @@ func verbs() []verb {
 		{"idle", "CPU and memory of an idle node, or of one with services and health checks", idleFlags, (*bench).idle},
 		{"help", "launcher --help, on a silent pseudo-terminal too", rounds(10), (*bench).help},
 		{"transcripts", "N boots tell one story, with and without load", rounds(10), (*bench).transcripts},
-		{"supervise", "200 and 1,000 services against the supervisors on PATH", rounds(10), (*bench).supervise},
+		{"supervise", "200 and 1,000 services against the supervisors on PATH", rounds(3), (*bench).supervise},
 		{"logs", "output through to a file, against the loggers on PATH", logsFlags, (*bench).logs},
 		{"outlive", "kill -9 of procd, busd and the launcher with services at work", outliveFlags, (*bench).outlive},
 		{"soak", "random kills for a time; then all is as it is wanted, and nothing else is there", soakFlags, (*bench).soak},
