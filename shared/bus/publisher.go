@@ -20,7 +20,7 @@ type PublisherOptions struct {
 	Now    func() time.Time // time.Now if nil
 	NewID  func() events.ID // random if nil
 	Log    *slog.Logger
-	// Gather is how long [Publisher.Hold] keeps a fact back at most; 250 ms if 0.
+	// Gather is how long [Publisher.Hold] keeps a fact back at most; 500 ms if 0.
 	Gather time.Duration
 	// OnConflict is told of another writer of the same source; may be nil.
 	OnConflict func(*events.ConflictError)
@@ -66,7 +66,7 @@ func NewPublisher(o PublisherOptions) *Publisher {
 		o.NewID = NewID
 	}
 	if o.Gather <= 0 {
-		o.Gather = 250 * time.Millisecond
+		o.Gather = 500 * time.Millisecond
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
