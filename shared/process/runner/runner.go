@@ -110,12 +110,26 @@ func New(o Options) *Runner {
 		ended: map[string]*proc{},
 		logs:  map[string]*logfile{},
 	}
+	r.scans.leaders = r.leaders
 	r.groups = sync.OnceValues(func() (*groups, error) {
 		g, err := findGroups(o.Groups, groupsName(o.Dir))
 		r.made.Store(g)
 		return g, err
 	})
 	return r
+}
+
+// leaders are the processes of the instances that run, by pid: each leads its session.
+func (r *Runner) leaders() map[int]*proc {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(map[int]*proc, len(r.procs))
+	for _, p := range r.procs {
+		if p != nil {
+			all[p.identity.PID] = p
+		}
+	}
+	return all
 }
 
 // errClosed is what Start and Adopt return after Run.

@@ -39,6 +39,10 @@ type member struct {
 // scanner looks through /proc for many at once: whoever asks while a scan goes
 // on has a part in the next.
 type scanner struct {
+	// leaders are the processes, by pid, that lead the sessions of the runner's
+	// instances; none if nil.
+	leaders func() map[int]*proc
+
 	mu      sync.Mutex
 	running bool       // guarded by mu
 	queue   []*request // guarded by mu
@@ -67,7 +71,7 @@ func (s *scanner) find(w wanted) []member {
 		if len(batch) == 0 {
 			break
 		}
-		walk(batch)
+		s.walk(batch)
 		for _, b := range batch {
 			close(b.done)
 		}
@@ -77,7 +81,7 @@ func (s *scanner) find(w wanted) []member {
 }
 
 // walk gives each request its processes.
-func walk(batch []*request) {
+func (s *scanner) walk(batch []*request) {
 	since := batch[0].since
 	byInstance := make(map[string]*request, len(batch))
 	bySession := make(map[int]*request, len(batch))
@@ -99,14 +103,17 @@ func walk(batch []*request) {
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
 	env := make([]byte, 0, 16<<10)
-	older := map[int]bool{}
+	out := outsiders{since: since, wanted: bySession, known: map[int]bool{}}
+	if s.leaders != nil {
+		out.leaders = s.leaders()
+	}
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
-		if err != nil || pid == os.Getpid() || strange(pid, since, older) {
+		if err != nil || pid == os.Getpid() || out.have(pid) {
 			continue
 		}
-		s, err := readStat(pid)
-		if err != nil || s.ended() || s.Start < since {
+		found, err := readStat(pid)
+		if err != nil || found.ended() || found.Start < since {
 			continue
 		}
 		var q *request
@@ -118,23 +125,31 @@ func walk(batch []*request) {
 		}
 		numbered := q == nil && instance == ""
 		if numbered {
-			q = bySession[s.Session]
+			q = bySession[found.Session]
 		}
-		if q == nil || s.Start < q.since {
+		if q == nil || found.Start < q.since {
 			continue
 		}
-		if fd, _, err := pin(s.identity); err == nil {
-			q.members = append(q.members, member{s, fd, numbered})
+		if fd, _, err := pin(found.identity); err == nil {
+			q.members = append(q.members, member{found, fd, numbered})
 		}
 	}
 }
 
-// strange reports whether a process is certainly none that was started since: it
-// is the kernel's, or in a session whose leader is older, which nobody joins who
-// was not born in it. Asking for a session costs a tenth of reading a process.
-// Session 0 is the kernel's, and whose leader is outside this PID namespace, as
-// with what a container was entered with.
-func strange(pid int, since uint64, older map[int]bool) bool {
+// outsiders are the processes that are certainly none that is looked for: the
+// kernel's, those in a session whose leader is older, and those in the session of
+// another instance that lives. Nobody joins a session who was not born in it.
+type outsiders struct {
+	since   uint64
+	wanted  map[int]*request // sessions that are looked for
+	leaders map[int]*proc
+	known   map[int]bool // by session
+}
+
+// have asks for a process's session, which costs a tenth of reading the process.
+// Session 0 is the kernel's, and whose leader is outside this PID namespace, as with
+// what a container was entered with.
+func (o *outsiders) have(pid int) bool {
 	session, err := unix.Getsid(pid)
 	switch {
 	case err != nil:
@@ -142,13 +157,20 @@ func strange(pid int, since uint64, older map[int]bool) bool {
 	case session == 0:
 		return ofKernel(pid)
 	}
-	old, known := older[session]
-	if !known {
-		leader, err := readStat(session)
-		old = err == nil && leader.Start < since
-		older[session] = old
+	out, known := o.known[session]
+	if known {
+		return out
 	}
-	return old
+	if p := o.leaders[session]; p != nil && o.wanted[session] == nil {
+		// While it is there the number is nobody else's.
+		out = p.use(func(fd int) error { return unix.PidfdSendSignal(fd, 0, nil, 0) }) == nil
+	}
+	if !out {
+		leader, err := readStat(session)
+		out = err == nil && leader.Start < o.since
+	}
+	o.known[session] = out
+	return out
 }
 
 // ofKernel reports whether a process runs no program.

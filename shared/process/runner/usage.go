@@ -79,7 +79,7 @@ func (w *census) take(known map[identity]string) {
 	}
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
-	older := map[int]bool{}
+	out := outsiders{since: w.since, known: map[int]bool{}}
 	env := make([]byte, 0, 16<<10)
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
@@ -91,7 +91,7 @@ func (w *census) take(known map[identity]string) {
 			continue
 		}
 		u := w.bySession[session]
-		if u == nil && strange(pid, w.since, older) {
+		if u == nil && out.have(pid) {
 			continue
 		}
 		line, err := readStatLine(pid, w.buf[:])
