@@ -27,11 +27,35 @@ type started struct {
 
 // fork starts the process of a command, in the control group whose directory is
 // open as group; -1 for none.
-func (r *Runner) fork(c process.Command, files []uintptr, group int) (started, error) {
+func (r *Runner) fork(c process.Command, group int) (s started, err error) {
+	n := r.nursery.Load()
+	if n == nil || group >= 0 || c.Attributes.Wrapped() {
+		return r.forkHere(c, group, true)
+	}
+	n.do(func() { s, err = r.forkHere(c, group, false) })
+	if err == nil {
+		// Nobody has reaped it: the number is its own.
+		if s.fd, err = unix.PidfdOpen(s.pid, 0); err != nil {
+			s.fd, err = -1, nil // which is what a kernel without them gives
+		}
+	}
+	return s, err
+}
+
+// forkHere is fork from this thread; the pidfd, if it is asked for, is in its table.
+func (r *Runner) forkHere(c process.Command, group int, pidfd bool) (started, error) {
 	s := started{fd: -1}
+	files, done, err := r.standard(c)
+	defer done()
+	if err != nil {
+		return s, err
+	}
 	attr := &syscall.ProcAttr{
 		Dir: c.Dir, Env: environ(c), Files: files,
-		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &s.fd},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	}
+	if pidfd {
+		attr.Sys.PidFD = &s.fd
 	}
 	if group >= 0 {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, group

@@ -61,9 +61,11 @@ type Runner struct {
 	// movers is taken by a stream that moves bytes: each has a buffer.
 	movers chan struct{}
 	scans  scanner
-	groups func() (*groups, error)
-	made   atomic.Pointer[groups] // what groups found
-	lost   atomic.Int64
+	// nursery is where most processes are forked from while Run runs.
+	nursery atomic.Pointer[nursery]
+	groups  func() (*groups, error)
+	made    atomic.Pointer[groups] // what groups found
+	lost    atomic.Int64
 
 	starts sync.WaitGroup // Start and Adopt calls that go on
 	wg     sync.WaitGroup // goroutines of processes
@@ -144,6 +146,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	nursery, err := newNursery()
+	if err != nil {
+		r.o.Log.Debug("processes are forked from any thread, which is slow where there are many", "error", err)
+	}
+	r.nursery.Store(nursery)
 	polled := make(chan error, 1)
 	go func() { polled <- poll.run(func(f func()) { r.spawn(f) }) }()
 	var telling sync.WaitGroup
@@ -166,6 +173,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.closed = true
 	r.mu.Unlock()
 	r.starts.Wait()
+	if r.nursery.Store(nil); nursery != nil {
+		nursery.end()
+	}
 	close(r.quit)
 	poll.stop()
 	if !failed {

@@ -96,13 +96,6 @@ func (p *proc) start(ctx context.Context, c process.Command) error {
 	if len(p.logs) > 1 {
 		p.rec.ErrOffset = p.logs[1].end()
 	}
-	var files [3]uintptr
-	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &StartError{ID: c.ID, Path: os.DevNull, Err: err}
-	}
-	defer unix.Close(null)
-	files[0] = uintptr(null)
 	for i, name := range []string{Stdout, Stderr} {
 		path := fifoPath(dir, p.rec.ID, name)
 		if err := makeFIFO(path); err != nil {
@@ -113,16 +106,6 @@ func (p *proc) start(ctx context.Context, c process.Command) error {
 			return err
 		}
 		p.streams = append(p.streams, s)
-		// For reading too: the child never meets a pipe without a reader.
-		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return &StartError{ID: c.ID, Path: path, Err: err}
-		}
-		defer unix.Close(fd)
-		if err := ownFIFO(fd, c.Attributes.Account); err != nil {
-			return &StartError{ID: c.ID, Path: path, Err: err}
-		}
-		files[i+1] = uintptr(fd)
 	}
 	group, err := p.join(c)
 	if err != nil {
@@ -136,7 +119,7 @@ func (p *proc) start(ctx context.Context, c process.Command) error {
 		return &StartError{ID: c.ID, Path: recordPath(dir, p.rec.ID), Err: cause(err), Fix: "make the directory writable"}
 	}
 	defer journal.Close()
-	f, err := p.r.fork(c, files[:], group)
+	f, err := p.r.fork(c, group)
 	if err != nil {
 		return err
 	}
@@ -164,6 +147,36 @@ func (p *proc) start(ctx context.Context, c process.Command) error {
 		}
 	}
 	return err
+}
+
+// standard opens the standard files of a command's process, to be closed by done.
+func (r *Runner) standard(c process.Command) (files []uintptr, done func(), err error) {
+	done = func() {
+		for _, fd := range files {
+			unix.Close(int(fd))
+		}
+	}
+	open := func(path string, how int) error {
+		fd, err := unix.Open(path, how|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &StartError{ID: c.ID, Path: path, Err: err}
+		}
+		files = append(files, uintptr(fd))
+		return nil
+	}
+	err = open(os.DevNull, unix.O_RDONLY)
+	for _, name := range []string{Stdout, Stderr} {
+		path := fifoPath(r.o.Dir, recordID(c), name)
+		if err == nil {
+			err = open(path, unix.O_RDWR) // for reading too: the child never meets a pipe without a reader
+		}
+		if err == nil {
+			if oerr := ownFIFO(int(files[len(files)-1]), c.Attributes.Account); oerr != nil {
+				err = &StartError{ID: c.ID, Path: path, Err: oerr}
+			}
+		}
+	}
+	return files, done, err
 }
 
 // killPatience is how long the end of a child that was killed before it was a
