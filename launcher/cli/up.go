@@ -10,12 +10,14 @@ import (
 	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/oklog/run"
 
 	"core.internal/shared/boot"
 	"core.internal/shared/cli"
 	"core.internal/shared/cli/render"
+	"core.internal/shared/daemon"
 	"core.internal/shared/events"
 	"core.internal/shared/log"
 	"core.internal/shared/pipeline/builtin"
@@ -51,6 +53,7 @@ func up(ctx context.Context, b cli.Boot) error {
 			case <-node.Up():
 				usual()
 				b.Up(summary(node))
+				defer time.AfterFunc(daemon.Loading, daemon.Loaded).Stop()
 				<-telling.Done()
 			case <-telling.Done():
 			}

@@ -142,8 +142,17 @@ func reason(err error) string {
 const (
 	LoadingGOGC = "GOGC=" + loadingGOGC
 	loadingGOGC = "401"
-	loading     = 5 * time.Second
 )
+
+// Loading is how long after it is ready a process may still be busy with its start.
+const Loading = 5 * time.Second
+
+// Loaded gives back what only the start took: memory that is free, and code. It may
+// take milliseconds.
+func Loaded() {
+	debug.FreeOSMemory()
+	_ = forgetCode() // which is no worse than before where it fails
+}
 
 // Ready states that the daemon serves, once the launcher has come to the
 // daemon's stage, and returns when the bus has acknowledged it. addresses are by
@@ -164,9 +173,9 @@ func (d *Daemon) Ready(ctx context.Context, addresses map[string]string) error {
 		d.Healthy(nil)
 	}
 	if os.Getenv("GOGC") == loadingGOGC {
-		time.AfterFunc(loading, func() {
+		time.AfterFunc(Loading, func() {
 			debug.SetGCPercent(100)
-			debug.FreeOSMemory() // what loading took and nothing else needs
+			Loaded()
 		})
 	}
 	d.Log.Info("ready", "addresses", all)
