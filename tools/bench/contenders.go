@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // peers are the supervisors that are on PATH.
@@ -144,6 +145,18 @@ func (c *coreNode) start(ctx context.Context, n int, command []string) error {
 		c.ready <- err
 	}()
 	return nil
+}
+
+// before is how long the node took until it came to its services.
+func (c *coreNode) before() time.Duration {
+	var sum time.Duration
+	for _, s := range c.node.stages {
+		if s.Stage == "services" {
+			break
+		}
+		sum += s.Took
+	}
+	return sum
 }
 
 func (c *coreNode) pids() ([]int, error) {

@@ -29,6 +29,7 @@ type contender struct {
 type measured struct {
 	up, replace time.Duration
 	memory      int64
+	before      time.Duration // of up, what passed until services were started; 0 where they are all there is
 }
 
 // supervise compares procd with the supervisors on PATH: N trivial services up,
@@ -99,6 +100,9 @@ func (b *bench) contest(ctx context.Context, c contender, n, round int) (m measu
 	for _, pid := range own {
 		m.memory += proportional(pid)
 	}
+	if n, ok := s.(*coreNode); ok {
+		m.before = n.before()
+	}
 	var replaced []time.Duration
 	for range 15 {
 		d, err := seen.replace(ctx)
@@ -143,11 +147,12 @@ func pause(ctx context.Context, d time.Duration) error {
 func (b *bench) table(n int, all []contender, results map[string][]measured) {
 	fmt.Fprintf(b.out, "\n%d services, median of %d, interleaved\n%-12s %12s %12s %14s\n", n, b.n, "", "up", "memory", "killed → new")
 	middle := func(name string) (m measured) {
-		var up, replace []time.Duration
+		var up, replace, before []time.Duration
 		for _, r := range results[name] {
-			up, replace, m.memory = append(up, r.up), append(replace, r.replace), max(m.memory, r.memory)
+			up, replace, before = append(up, r.up), append(replace, r.replace), append(before, r.before)
+			m.memory = max(m.memory, r.memory)
 		}
-		m.up, m.replace = median(up), median(replace)
+		m.up, m.replace, m.before = median(up), median(replace), median(before)
 		return m
 	}
 	own := middle("core")
@@ -165,6 +170,13 @@ func (b *bench) table(n int, all []contender, results map[string][]measured) {
 		}
 		fmt.Fprintln(b.out)
 	}
+	fmt.Fprintf(b.out, "of core's time %s are the node's own boot, before its services;", ms(own.before))
+	for _, c := range all[1:] {
+		if len(results[c.name]) > 0 {
+			fmt.Fprintf(b.out, " the rest is %.2f× %s", float64(own.up-own.before)/float64(middle(c.name).up), c.name)
+		}
+	}
+	fmt.Fprintln(b.out)
 }
 
 // bars are what core may take beside each peer.
