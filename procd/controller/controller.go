@@ -83,8 +83,13 @@ func (c *controller) run(ctx context.Context) error {
 
 	// The runner outlives the supervisor, which outlives what tells it things.
 	beneath, release := context.WithCancel(context.WithoutCancel(ctx))
-	var under errgroup.Group
-	under.Go(func() error { return processes.Run(beneath) })
+	broke := make(chan error, 1)
+	var under sync.WaitGroup
+	under.Go(func() {
+		if err := processes.Run(beneath); err != nil {
+			broke <- err
+		}
+	})
 	defer under.Wait()
 	defer release()
 
@@ -99,6 +104,14 @@ func (c *controller) run(ctx context.Context) error {
 			end(supervisor.ErrLeave)
 		}
 		end(nil)
+	})
+	g.Go(func() error {
+		select {
+		case err := <-broke:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
 	})
 	g.Go(func() error { return c.view.Run(ctx) })
 	g.Go(func() error { return c.beats.Run(ctx) })

@@ -27,7 +27,22 @@ type nursery struct {
 func newNursery() (*nursery, error) {
 	n := &nursery{calls: make(chan func()), ended: make(chan struct{})}
 	began := make(chan error)
-	go n.run(began)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != unix.Getpid() {
+			n.run(began)
+			return
+		}
+		// Not the main thread: its files are what /proc shows as the process's.
+		other := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(other)
+			n.run(began)
+		}()
+		<-other
+		runtime.UnlockOSThread()
+	}()
 	if err := <-began; err != nil {
 		<-n.ended
 		return nil, fmt.Errorf("make a thread to fork from: %w", err)
@@ -35,9 +50,10 @@ func newNursery() (*nursery, error) {
 	return n, nil
 }
 
+// run is called with its thread locked, and never unlocks it: the thread ends with the
+// goroutine.
 func (n *nursery) run(began chan<- error) {
 	defer close(n.ended)
-	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 	err := unshareFiles()
 	began <- err
 	if err != nil {

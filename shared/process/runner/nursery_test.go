@@ -53,6 +53,22 @@ func TestNurseryHasNoFiles(t *testing.T) {
 	})
 }
 
+// The files of this process, as /proc shows them, are never a nursery's.
+func TestNurseryIsNotTheMainThread(t *testing.T) {
+	for range 50 {
+		n, err := newNursery()
+		if err != nil {
+			t.Skip(err)
+		}
+		n.do(func() {
+			if unix.Gettid() == unix.Getpid() {
+				t.Error("it is the main thread")
+			}
+		})
+		n.end()
+	}
+}
+
 // A process from a nursery has its standard files and no others, and can be told
 // from, controlled and awaited like any other.
 func TestNurseryChild(t *testing.T) {
