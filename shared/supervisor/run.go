@@ -91,7 +91,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		next := s.decide()
 		rested = time.Now().Add(breath(time.Since(began)))
 		s.startJobs()
-		s.crowd()
+		s.crowd(len(s.jobs))
 		s.broadcast()
 		for _, done := range s.asked {
 			close(done)
@@ -110,12 +110,21 @@ func (s *Supervisor) loop(ctx context.Context) error {
 }
 
 // crowd has facts kept back while more is to be started than can be at once.
-func (s *Supervisor) crowd() {
-	crowded := len(s.jobs) > 0
+func (s *Supervisor) crowd(waiting int) {
+	crowded := waiting > 0
 	if s.opt.Hold != nil && (crowded || s.crowded) {
 		s.opt.Hold(crowded)
 	}
 	s.crowded = crowded
+}
+
+func starts(actions []controller.Action) (n int) {
+	for _, a := range actions {
+		if a.Verb == controller.Start {
+			n++
+		}
+	}
+	return n
 }
 
 // idle reports whether no unit has, or may yet have, a process.
@@ -136,6 +145,7 @@ func (s *Supervisor) decide() time.Time {
 		s.graph = controller.NewGraph(in)
 	}
 	actions, next := s.graph.Decide(now, in)
+	s.crowd(len(s.jobs) + starts(actions) + s.starting - slots)
 	for _, a := range actions {
 		s.act(s.byID[events.Entity(a.ID)], a)
 	}
