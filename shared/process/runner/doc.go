@@ -15,6 +15,13 @@
 // When Run's context ends the runner lets go of its processes and the next runner
 // on the same directory adopts them. Whoever wants them gone calls Stop first.
 //
+// # Where processes are forked
+//
+// While Run runs, a process is forked from a nursery: a thread that has a table of
+// open files of its own, nearly empty, so that a start costs the same beside a thousand
+// processes as beside none. Before Run, with a control group or a wrapper, and where
+// the kernel refuses such a thread, any thread forks.
+//
 // # A process outlives its runner
 //
 // Every process leads a session of its own. Its stdout and stderr are FIFOs
@@ -74,9 +81,9 @@
 // # Concurrency
 //
 // A Runner and its processes may be used by several goroutines. Run waits for all
-// processes and streams in one goroutine and begins another only where there is
-// something to do; it joins them before it returns. What was started before Run is
-// watched from then on.
+// processes and streams in one goroutine, forks from another, hands lines to the Sink
+// in a third, and begins more only where there is something to do; it joins them
+// before it returns. What was started before Run is watched from then on.
 //
 // # Testing
 //
@@ -85,6 +92,6 @@
 // # Sources
 //
 // pidfd_open(2), pidfd_send_signal(2), fifo(7), splice(2), proc(5), epoll(7),
-// prctl(2) PR_SET_CHILD_SUBREAPER. Linux 5.4 or later only; process groups are
+// prctl(2) PR_SET_CHILD_SUBREAPER, unshare(2) CLONE_FILES. Linux 5.4 or later only; process groups are
 // signalled as one from Linux 6.9, member by member before.
 package runner

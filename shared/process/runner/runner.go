@@ -146,11 +146,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nursery, err := newNursery()
+	n, err := newNursery()
 	if err != nil {
 		r.o.Log.Debug("processes are forked from any thread, which is slow where there are many", "error", err)
 	}
-	r.nursery.Store(nursery)
+	r.nursery.Store(n)
 	polled := make(chan error, 1)
 	go func() { polled <- poll.run(func(f func()) { r.spawn(f) }) }()
 	var telling sync.WaitGroup
@@ -173,8 +173,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.closed = true
 	r.mu.Unlock()
 	r.starts.Wait()
-	if r.nursery.Store(nil); nursery != nil {
-		nursery.end()
+	if r.nursery.Store(nil); n != nil {
+		n.end()
 	}
 	close(r.quit)
 	poll.stop()
