@@ -91,7 +91,8 @@ func (s *Supervisor) check(u *unit) {
 			u.opinions.set(purpose, well)
 			continue
 		}
-		known := u.health == state.HealthHealthy || u.health == state.HealthUnready && purpose == health.Liveness
+		// One that is unready may be late to start: its liveness has its start period.
+		known := u.health == state.HealthHealthy
 		s.prober.Add(health.Target{ID: string(u.id), Instance: u.instance, Purpose: purpose}, c, known)
 	}
 	s.judge(u)

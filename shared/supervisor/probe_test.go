@@ -255,6 +255,36 @@ func TestAdoptedReadiness(t *testing.T) {
 	})
 }
 
+// What was late to start when it was adopted has its start period, and its liveness
+// is not known for its readiness being missed.
+func TestAdoptedWhileItStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a answers
+		a.set("live", "refused")
+		a.set("ready", "refused")
+		prior, r := state.New("local"), newScripted()
+		prior.Services["alpha"] = state.Service{
+			ID: "alpha", State: state.ServiceRunning, Health: state.HealthUnready, Instance: "i", PID: 7, Reason: "refused",
+			Desired: events.ServiceDesired{Enabled: true, Running: true},
+		}
+		r.before["alpha"] = &fake{
+			r: r, id: "alpha", instance: "i", pid: 7, done: make(chan struct{}), matched: make(chan struct{}), dropped: make(chan int, 1),
+			note: `{"liveness":{"Type":"tcp","Endpoint":"live","StartPeriod":60000000000},"readiness":{"Type":"tcp","Endpoint":"ready","StartPeriod":60000000000}}`,
+		}
+		n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume, o.Probe = &prior, true, a.probe })
+		register(t, n, "alpha:")
+		<-time.After(50 * time.Second)
+		expect(t, n.told("alpha"), "registered", "started, adopted")
+		a.set("live", "")
+		a.set("ready", "")
+		<-time.After(5 * time.Second)
+		expect(t, n.told("alpha")[2:], "healthy")
+		a.set("live", "hangs")
+		<-time.After(20 * time.Second)
+		expect(t, n.told("alpha")[3:4], "unhealthy: hangs")
+	})
+}
+
 func TestLinesDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newScripted()

@@ -11,7 +11,8 @@
 // The first probe comes at once. Until the first success they come quickly,
 // beginning a few milliseconds apart, so that a service is known healthy soon
 // after it is; from then on they come at the check's interval. Only a change of
-// the verdict is reported: [Tracker] is the rule, and pure.
+// the verdict is reported, and once, as an early one, what an instance lacks whose
+// start takes longer than [StartsLate]: [Tracker] is the rule, and pure.
 //
 // A check of type bus asks [Options.Beats] for the last heartbeat; while the bus
 // is away, and until a heartbeat may have come since, it says nothing. One of type
