@@ -59,8 +59,11 @@ func find(network string, port int) (Holder, bool) {
 
 // socketsOf are the sockets that keep others from binding a port: uid by inode.
 func socketsOf(network string, port int) map[string]int {
-	sockets := map[string]int{}
-	for look := 0; len(sockets) == 0 && (look == 0 || network == "udp" && look < looks); look++ {
+	sockets, most := map[string]int{}, 1
+	if network == "udp" {
+		most = looks
+	}
+	for look := 0; len(sockets) == 0 && look < most; look++ {
 		for _, version := range []string{"", "6"} {
 			b, err := os.ReadFile("/proc/net/" + network + version)
 			if err != nil {

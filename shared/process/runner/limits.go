@@ -58,6 +58,7 @@ func setLimits(limits []limit) fault {
 	return fault{}
 }
 
+// refused is the fault of a limit that setrlimit(2) did not take.
 func (x limit) refused(err error) fault {
 	var have unix.Rlimit
 	unix.Getrlimit(x.resource, &have)

@@ -84,14 +84,14 @@ func (p *plan) carryOut() fault {
 	if f := p.prepare(); f.Errno != 0 {
 		return f
 	}
-	var confining []limit
+	var confining *limit
 	if l := p.Attributes.Limits; l != nil {
 		var bearable []limit
 		for _, x := range limitsOf(l) {
 			switch {
 			case x.value == nil:
 			case x.confines():
-				confining = append(confining, x)
+				confining = &x
 			default:
 				bearable = append(bearable, x)
 			}
@@ -110,15 +110,15 @@ func (p *plan) carryOut() fault {
 			return fault{Errno: errno(err), Field: "process.workingDir", Doing: "enter " + p.Dir, Fix: "make it a directory that the service's user may enter, and so all above it"}
 		}
 	}
-	if len(confining) > 0 {
-		return p.confined(confining)
+	if confining != nil {
+		return p.execWithin(*confining)
 	}
 	return fault{Errno: errno(syscall.Exec(p.Path, p.Args, p.Env))}
 }
 
-// confined becomes the command within limits that this program could not live
-// with: between them and the exec nothing is allocated.
-func (p *plan) confined(limits []limit) fault {
+// execWithin becomes the command within a limit that this program could not live
+// with: between it and the exec nothing is allocated.
+func (p *plan) execWithin(x limit) fault {
 	path, err := syscall.BytePtrFromString(p.Path)
 	var args, env []*byte
 	if err == nil {
@@ -130,20 +130,13 @@ func (p *plan) confined(limits []limit) fault {
 	if err != nil {
 		return fault{Errno: errno(err)}
 	}
-	values, before := make([]unix.Rlimit, len(limits)), make([]unix.Rlimit, len(limits))
-	for i, x := range limits {
-		values[i] = unix.Rlimit{Cur: x.number(), Max: x.number()}
-	}
+	value, before := unix.Rlimit{Cur: x.number(), Max: x.number()}, unix.Rlimit{}
 	syscall.Exec("", nil, nil) // it fails, and takes back the limit of open files that Go's runtime raised
-	for i, x := range limits {
-		if err := unix.Prlimit(0, x.resource, &values[i], &before[i]); err != nil {
-			return x.refused(err)
-		}
+	if err := unix.Prlimit(0, x.resource, &value, &before); err != nil {
+		return x.refused(err)
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&env[0])))
-	for i, x := range limits {
-		unix.Prlimit(0, x.resource, &before[i], nil) // to have the memory for telling
-	}
+	unix.Prlimit(0, x.resource, &before, nil) // to have the memory for telling
 	return fault{Errno: e}
 }
 
