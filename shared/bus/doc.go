@@ -23,9 +23,10 @@
 // # Concurrency
 //
 // [Conn], [Publisher] and [View] may be used by several goroutines. Nothing
-// runs in the background but what nats.go runs for a connection, and what a
-// caller runs: Run, Follow, ServeCommands, Heartbeat and KeepAside block until
-// their context ends and leave no goroutine behind.
+// runs in the background but what nats.go runs for a connection, the timer that
+// ends a [Publisher.Hold], and what a caller runs: Run, Follow, ServeCommands,
+// Heartbeat and KeepAside block until their context ends and leave no goroutine
+// behind.
 //
 // # Testing
 //

@@ -119,10 +119,10 @@ func (p *Publisher) grown() {
 	p.more = make(chan struct{})
 }
 
-// Hold keeps facts that are not on their way yet back, none for longer than
+// Hold keeps facts back that are not on their way yet, none for longer than
 // [PublisherOptions.Gather]: for who has much to do at once, as a hundred processes to
 // start, which those who fold what is told of them would take the processors from.
-// [Publisher.Release] lets them go.
+// [Publisher.Release] and [Publisher.Flush] let them go.
 func (p *Publisher) Hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,12 +135,12 @@ func (p *Publisher) Hold() {
 func (p *Publisher) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held == nil {
-		return
+	p.let = len(p.queue) > 0
+	if p.held != nil {
+		p.held.Stop()
+		p.held = nil
+		p.grown()
 	}
-	p.held.Stop()
-	p.held, p.let = nil, len(p.queue) > 0
-	p.grown()
 }
 
 // Flush returns when everything stated so far is acknowledged.

@@ -122,6 +122,19 @@ func TestPublisherHold(t *testing.T) {
 	wantFacts(t, c, "procd.alpha service.starting", "procd.alpha service.started", "procd.beta service.stopped", "procd.gamma service.stopped")
 }
 
+// TestPublisherHoldsNothingTwice: what was let go before there was a bus, as by a Flush,
+// leaves though more is held since.
+func TestPublisherHoldsNothingTwice(t *testing.T) {
+	b := start(t, "memory", events.Procd)
+	c := b.connect(events.Procd)
+	p := bus.NewPublisher(bus.PublisherOptions{Node: node, Source: events.Procd, Log: logger(t), Gather: time.Hour})
+	p.State("alpha", events.ServiceStopped{}, "")
+	p.Release()
+	p.Hold()
+	testproc.Background(t, func(ctx context.Context) error { return p.Run(ctx, c) })
+	testproc.Eventually(t, "it is told", func() bool { return len(facts(t, c)) == 1 })
+}
+
 // TestPublisherHoldsBriefly: what nobody releases leaves all the same.
 func TestPublisherHoldsBriefly(t *testing.T) {
 	b := start(t, "memory", events.Procd)
