@@ -16,7 +16,8 @@
 // by themselves or beside each other, takes none of them: it goes on with what was
 // registered last (core_specs) and states specs.refused. One that begins a node
 // ends with what is wrong. So it is with a record of operators' decisions that is
-// no good: one that comes back goes on with what the bus knows.
+// no good: one that comes back goes on with what the bus knows and states
+// decisions.damaged, then decisions.mended when something is recorded again.
 //
 // It follows the specs: what changes in their directories is read again and put
 // into force, unless the settings leave that to the command apply. Wrong ones

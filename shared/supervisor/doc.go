@@ -33,7 +33,9 @@
 // goroutines of their own, which post what came of it. A fact is stated before
 // what it announces is done (service.starting, service.stopping) and after what
 // it reports. Facts are folded here at once and handed to a [Stater] that does
-// not block, so supervision does not need the bus.
+// not block, so supervision does not need the bus. While more is to be started than
+// can be at once, decisions rest between two and [Options.Hold] lets the Stater keep
+// facts back: they are folded here at once all the same, and reach others late.
 //
 // The facts about one service have the same order in every boot: see package
 // controller on waiting.

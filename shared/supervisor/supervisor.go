@@ -56,8 +56,9 @@ type Options struct {
 	Facts  Stater
 	Runner process.Runner
 	Build  Build
-	// Hold is told, again and again, that many are being started, and then that they
-	// are: meanwhile Facts may keep back what is stated. May be nil.
+	// Hold is told true, again and again, while more is to be started than can be at
+	// once, and false when that is over: meanwhile Facts may keep back what is stated.
+	// May be nil.
 	Hold func(bool)
 	// After returns the hooks that follow an instance of a spec, with the command
 	// beside which they run; nobody's if nil.

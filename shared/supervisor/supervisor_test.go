@@ -372,6 +372,37 @@ func TestRecount(t *testing.T) {
 	}
 }
 
+// While more is to be started than can be at once, and no longer, facts may be kept
+// back.
+func TestCrowd(t *testing.T) {
+	for n, want := range map[int][]bool{8: nil, 20: {true, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			var said []bool
+			r := newScripted()
+			lines := make([]string, n)
+			for i := range lines {
+				id := fmt.Sprintf("s%02d", i)
+				lines[i], r.delay[id] = id+":", 10*time.Millisecond
+			}
+			node := begin(t, r, func(o *supervisor.Options) {
+				o.Hold = func(on bool) {
+					if len(said) == 0 || said[len(said)-1] != on {
+						said = append(said, on)
+					}
+				}
+			})
+			register(t, node, lines...)
+			<-time.After(time.Minute)
+			if started := len(node.order("healthy")); started != n {
+				t.Errorf("%d of %d are healthy", started, n)
+			}
+			if err := node.stop(); err != nil || !slices.Equal(said, want) {
+				t.Errorf("%d services: told %v, want %v; %v", n, said, want, err)
+			}
+		})
+	}
+}
+
 // What a job did is forgotten with the memory of the bus, and it runs again: that is no
 // restart where it had gone well, neither in its count nor in its trace.
 func TestRecountOfJobs(t *testing.T) {
