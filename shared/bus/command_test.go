@@ -275,7 +275,7 @@ func TestBadCommands(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %q: %s", e.Type, e.Entity, e.Cause, body.Reason))
 	}
 	want := []string{
-		`dead.malformed dead "": jsontext: invalid character 'h' at start of value`,
+		`dead.malformed dead "": invalid character 'h' at start of value`,
 		`dead.malformed dead "": body of request.stop: /now: unknown object member name`,
 		`command.rejected alpha "i1": malformed envelope at sequence 2: body of request.stop: /now: unknown object member name`,
 		`dead.unknown dead "": type "request.explode" version 1 from "operator" is not known to this build`,

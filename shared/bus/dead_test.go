@@ -79,12 +79,12 @@ func TestKeepAside(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %d %s %d %.12q %s", e.Type, k.Seq, k.Subject, k.Size, k.Excerpt, k.Reason))
 	}
 	want := []string{
-		`dead.malformed 2 core.event.local.alpha.alpha.greeted 7 "hello\x00\xff" jsontext: invalid character 'h' at start of value`,
+		`dead.malformed 2 core.event.local.alpha.alpha.greeted 7 "hello\x00\xff" invalid character 'h' at start of value`,
 		`dead.malformed 3 core.event.local.alpha.alpha.waved 135 "{\"id\":\"i2\",\"" it stands on core.event.local.alpha.alpha.waved but belongs on core.event.local.alpha.alpha.greeted`,
 		`dead.unknown 4 core.event.local.alpha.alpha.greeted 140 "{\"id\":\"i3\",\"" type "service.levitating" version 1 from "alpha" is not known to this build`,
 		`dead.oversized 5 core.event.local.alpha.alpha.greeted 262145 "xxxxxxxxxxxx" 262145 bytes: at most 262144 are allowed`,
-		`dead.malformed 6 core.event.local.alpha.dead.malformed 13 "not even thi" jsontext: invalid character 'o' in literal null (expecting 'u') after offset 1`,
-		`dead.malformed 14 core.event.local.alpha.alpha.x 5 "again" jsontext: invalid character 'a' at start of value`,
+		`dead.malformed 6 core.event.local.alpha.dead.malformed 13 "not even thi" invalid character 'o' in literal null (expecting 'u') after offset 1`,
+		`dead.malformed 14 core.event.local.alpha.alpha.x 5 "again" invalid character 'a' at start of value`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -179,14 +180,18 @@ func (e Envelope) check() error {
 	return nil
 }
 
-// strict decodes exactly one JSON value without unknown or repeated members.
+// strict decodes exactly one JSON value without unknown or repeated members. What is
+// wrong it says in words of JSON, not of Go, and where.
 func strict(b []byte, v any) error {
 	err := jsonv2.Unmarshal(b, v, jsonv2.RejectUnknownMembers(true))
 	var s *jsonv2.SemanticError
-	if !errors.As(err, &s) {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &s):
+		return errors.New(strings.TrimPrefix(err.Error(), "jsontext: "))
 	}
-	reason := s.Err // in words of JSON, not of Go
+	reason := s.Err
 	if reason == nil {
 		kind := s.JSONKind.String()
 		switch s.JSONKind {

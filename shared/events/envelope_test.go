@@ -28,14 +28,14 @@ func TestDecode(t *testing.T) {
 		return strings.Replace(good, old, new, 1)
 	}
 	for _, c := range []struct{ name, in, want string }{
-		{"nothing", ``, "malformed envelope: jsontext: unexpected EOF"},
-		{"no JSON", `hello`, "malformed envelope: jsontext: invalid character 'h'"},
-		{"half", good[:40], "malformed envelope: jsontext: unexpected EOF"},
+		{"nothing", ``, "malformed envelope: unexpected EOF"},
+		{"no JSON", `hello`, "malformed envelope: invalid character 'h'"},
+		{"half", good[:40], "malformed envelope: unexpected EOF"},
 		{"null", `null`, `malformed envelope: field "id": a name is empty`},
 		{"an array", `[]`, "malformed envelope: it cannot be a JSON array"},
-		{"two values", good + good, "malformed envelope: jsontext: invalid character '{' after top-level value"},
+		{"two values", good + good, "malformed envelope: invalid character '{' after top-level value"},
 		{"an unknown field", with(`"id"`, `"extra":1,"id"`), `malformed envelope: /extra: unknown object member name`},
-		{"a field twice", with(`"id"`, `"id":"i0","id"`), `malformed envelope: jsontext: duplicate object member name`},
+		{"a field twice", with(`"id"`, `"id":"i0","id"`), `malformed envelope: duplicate object member name`},
 		{"a number as id", with(`"i1"`, `7`), "malformed envelope: /id: it cannot be a JSON number"},
 		{"an id with a dot", with(`"i1"`, `"i.1"`), `malformed envelope: field "id": the name "i.1" has '.'`},
 		{"a wildcard node", with(`"local"`, `"*"`), `malformed envelope: field "node": the name "*" has '*'`},
@@ -76,7 +76,7 @@ func TestDecodeRecord(t *testing.T) {
 		{"a fact of another", "core.event.local.launcher.alpha.healthy", good, "malformed envelope at sequence 7: it stands on core.event.local.launcher.alpha.healthy but belongs on core.event.local.procd.alpha.healthy"},
 		{"too deep", "core.event.local.procd.alpha.healthy.x", good, "malformed envelope at sequence 7: it stands on"},
 		{"a request among facts", "core.event.local.procd.alpha.stop", request, "malformed envelope at sequence 7: request.stop is no fact"},
-		{"no envelope", "core.event.local.procd.alpha.healthy", "x", "malformed envelope at sequence 7: jsontext: invalid character"},
+		{"no envelope", "core.event.local.procd.alpha.healthy", "x", "malformed envelope at sequence 7: invalid character"},
 	} {
 		e, err := events.DecodeRecord(record(c.subject, c.data))
 		switch {
