@@ -170,11 +170,15 @@ func (b *bench) table(n int, all []contender, results map[string][]measured) {
 		}
 		fmt.Fprintln(b.out)
 	}
-	fmt.Fprintf(b.out, "of core's time %s are the node's own boot, before its services;", ms(own.before))
+	var rest []string
 	for _, c := range all[1:] {
 		if len(results[c.name]) > 0 {
-			fmt.Fprintf(b.out, " the rest is %.2f× %s", float64(own.up-own.before)/float64(middle(c.name).up), c.name)
+			rest = append(rest, fmt.Sprintf("%.2f× %s", float64(own.up-own.before)/float64(middle(c.name).up), c.name))
 		}
+	}
+	fmt.Fprintf(b.out, "of core's time %s are the node's own boot, before its services", ms(own.before))
+	if len(rest) > 0 {
+		fmt.Fprintf(b.out, "; the rest is %s", strings.Join(rest, ", "))
 	}
 	fmt.Fprintln(b.out)
 }
