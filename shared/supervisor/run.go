@@ -109,7 +109,9 @@ func (s *Supervisor) loop(ctx context.Context) error {
 	}
 }
 
-// crowd has facts kept back while more is to be started than can be at once.
+// crowd has facts kept back while starts wait, because more is to be started than can
+// be at once. It is told before the first facts of a crowd are stated, and of what waits
+// after them.
 func (s *Supervisor) crowd(waiting int) {
 	crowded := waiting > 0
 	if s.opt.Hold != nil && (crowded || s.crowded) {
@@ -118,6 +120,7 @@ func (s *Supervisor) crowd(waiting int) {
 	s.crowded = crowded
 }
 
+// starts is how many of the actions start an instance.
 func starts(actions []controller.Action) (n int) {
 	for _, a := range actions {
 		if a.Verb == controller.Start {
