@@ -72,17 +72,12 @@ func (c *Conn) take(ctx context.Context, d Durable, fn func(events.Record) error
 	if err != nil {
 		return err
 	}
-	if consumer.CachedInfo().NumAckPending > 0 {
-		// An earlier holder ended before it acknowledged: do not wait until the
-		// bus notices.
-		var answer struct {
-			Error *jetstream.APIError `json:"error"`
-		}
-		if err := c.ask(ctx, events.StreamAPI("CONSUMER.RESET", d.Stream, d.Name), struct{}{}, &answer); err != nil {
+	// An earlier holder ended before it acknowledged: do not wait until the bus
+	// notices.
+	owed := consumer.CachedInfo().NumAckPending > 0
+	if owed {
+		if err := c.rewind(ctx, d); err != nil {
 			return err
-		}
-		if answer.Error != nil {
-			return answer.Error
 		}
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(pullMessages), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
@@ -91,14 +86,52 @@ func (c *Conn) take(ctx context.Context, d Durable, fn func(events.Record) error
 	}
 	defer messages.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return err
+		soon, cancel := ctx, context.CancelFunc(func() {})
+		if owed {
+			soon, cancel = context.WithTimeout(ctx, owedWait)
 		}
+		m, err := messages.Next(jetstream.NextContext(soon))
+		cancel()
+		switch {
+		case err == nil:
+		case !owed || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil:
+			return err
+		default:
+			// It went to the subscription of the earlier holder, if that was just
+			// being ended.
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return err
+			}
+			if owed = info.NumAckPending > 0; owed {
+				if err := c.rewind(ctx, d); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		owed = false
 		if err := c.handle(ctx, d, m, fn); err != nil {
 			return err
 		}
 	}
+}
+
+// owedWait is how soon a record comes that an earlier holder left.
+const owedWait = time.Second
+
+// rewind has the bus hand out again what was not acknowledged.
+func (c *Conn) rewind(ctx context.Context, d Durable) error {
+	var answer struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := c.ask(ctx, events.StreamAPI("CONSUMER.RESET", d.Stream, d.Name), struct{}{}, &answer); err != nil {
+		return err
+	}
+	if answer.Error != nil {
+		return answer.Error
+	}
+	return nil
 }
 
 // handle hands one record to fn until it succeeds, and keeps it from being
