@@ -40,7 +40,12 @@ func (c *Conn) consume(ctx context.Context, d Durable, fn func(context.Context, 
 	for attempt := 1; ; attempt++ {
 		began := time.Now()
 		err := c.session(ctx, func(session context.Context) error {
-			return c.take(session, d, func(r events.Record) error { return fn(ctx, r) })
+			return c.take(session, d, func(r events.Record) error {
+				if ctx.Err() != nil { // which session may learn a little later
+					return ctx.Err()
+				}
+				return fn(ctx, r)
+			})
 		})
 		switch {
 		case ctx.Err() != nil:
