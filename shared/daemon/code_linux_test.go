@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The code that nobody runs is not in memory afterwards, and what runs goes on.
@@ -19,6 +21,52 @@ func TestForgetCode(t *testing.T) {
 		t.Errorf("%d kB of code are resident, and were %d before", after, before)
 	}
 	Loaded()
+}
+
+// What a debugger has written into the code stays there.
+func TestForgetCodeSparesWhatIsWritten(t *testing.T) {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var end int64
+	for line := range strings.Lines(string(maps)) {
+		if strings.Contains(line, " r-xp ") && strings.HasSuffix(line, " "+exe+"\n") {
+			if _, err := fmt.Sscanf(line, "%x-%x", new(int64), &end); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	memory, err := os.OpenFile("/proc/self/mem", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer memory.Close()
+	at := end - 1 // after the last instruction
+	was, now := make([]byte, 1), make([]byte, 1)
+	if _, err := memory.ReadAt(was, at); err != nil {
+		t.Fatal(err)
+	}
+	written := []byte{^was[0]}
+	if _, err := memory.WriteAt(written, at); err != nil {
+		t.Skipf("nobody may write here: %v", err)
+	}
+	defer func() { // the page is the file's again
+		page := os.Getpagesize()
+		if _, _, e := unix.Syscall(unix.SYS_MADVISE, uintptr(end)-uintptr(page), uintptr(page), unix.MADV_DONTNEED); e != 0 {
+			t.Error(e)
+		}
+	}()
+	if err := forgetCode(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := memory.ReadAt(now, at); err != nil || now[0] != written[0] {
+		t.Errorf("%x became %x, want %x: %v", was, now, written, err)
+	}
 }
 
 // residentCode is how much of this program's code is in memory, in kB.

@@ -68,7 +68,7 @@ var rowOf = map[string]string{
 	"state": "decisions", "controller": "decisions", "process": "decisions", "pipeline": "decisions",
 
 	"bus": "effects", "dep": "effects", "caddy": "effects", "metrics": "effects", "supervisor": "effects",
-	"process/runner": "effects", "process/health": "effects", "process/ports": "effects",
+	"process/runner": "effects", "process/health": "effects", "process/ports": "effects", "process/reach": "effects",
 	"pipeline/coordinator": "effects", "pipeline/step": "effects", "pipeline/builtin": "effects", "pipeline/build": "effects",
 	"pipeline/ko": "effects", "pipeline/fly": "effects",
 

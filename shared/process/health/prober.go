@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"core.internal/shared/process/reach"
 	"core.internal/shared/spec"
 )
 
@@ -32,9 +33,10 @@ const patience = 100 * time.Millisecond
 
 // Prober probes many instances.
 type Prober struct {
-	opt  Options
-	wake chan struct{}
-	base time.Time // of together
+	opt   Options
+	wake  chan struct{}
+	base  time.Time // of together
+	files reach.Files
 
 	mu    sync.Mutex
 	queue queue           // guarded by mu
@@ -231,7 +233,10 @@ func (p *Prober) ask(ctx context.Context, i *item) error {
 	}
 	began := time.Now()
 	slow := time.AfterFunc(patience, p.release)
-	err := p.opt.Probe(ctx, i.check)
+	err := p.reach(ctx, i.check)
+	if err == nil {
+		err = p.opt.Probe(ctx, i.check)
+	}
 	if slow.Stop() {
 		p.mu.Lock()
 		p.running--
@@ -241,6 +246,16 @@ func (p *Prober) ask(ctx context.Context, i *item) error {
 		p.opt.Probed(i.target, time.Since(began), err)
 	}
 	return err
+}
+
+// reach makes sure that the fork of a command waits for no file system.
+func (p *Prober) reach(ctx context.Context, c Check) error {
+	if c.Type != spec.HealthExec || len(c.Command) == 0 {
+		return nil
+	}
+	ctx, done := context.WithTimeout(ctx, c.Timeout)
+	defer done()
+	return p.files.Answer(ctx, c.Dir, c.Command[0])
 }
 
 // release gives up the worker of a probe that waits.

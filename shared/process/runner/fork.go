@@ -27,19 +27,42 @@ type started struct {
 
 // fork starts the process of a command, in the control group whose directory is
 // open as group; -1 for none.
-func (r *Runner) fork(c process.Command, group int) (s started, err error) {
+func (r *Runner) fork(ctx context.Context, c process.Command, group int) (s started, err error) {
+	if c.Attributes.Wrapped() { // and a wrapper may wait
+		return r.forkHere(c, group, true)
+	}
+	if err := r.reach(ctx, c, execPatience); err != nil {
+		return started{fd: -1}, err
+	}
 	n := r.nursery.Load()
-	if n == nil || group >= 0 || c.Attributes.Wrapped() {
+	if n == nil || group >= 0 {
 		return r.forkHere(c, group, true)
 	}
 	n.do(func() { s, err = r.forkHere(c, group, false) })
-	if err == nil {
-		// Nobody has reaped it: the number is its own.
-		if s.fd, err = unix.PidfdOpen(s.pid, 0); err != nil {
-			s.fd, err = -1, nil // which is what a kernel without them gives
-		}
+	if err != nil {
+		return s, err
+	}
+	// Nobody has reaped it: the number is its own.
+	s.fd, err = unix.PidfdOpen(s.pid, 0)
+	switch {
+	case err == unix.ENOSYS:
+		s.fd, err = -1, nil // as from a fork
+	case err != nil:
+		unix.Kill(s.pid, unix.SIGKILL)
+		reaped(s.pid, killPatience)
 	}
 	return s, err
+}
+
+// reach makes sure that a fork does not wait for a file system, and all of this process
+// with it.
+func (r *Runner) reach(ctx context.Context, c process.Command, patience time.Duration) error {
+	asking, done := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not within %v", patience))
+	defer done()
+	if r.files.Answer(asking, c.Dir, c.Path) != nil {
+		return &stuckError{context.Cause(asking)}
+	}
+	return nil
 }
 
 // forkHere is fork from this thread; the pidfd, if it is asked for, is in its table.
@@ -112,15 +135,15 @@ func planFile(p plan) (*os.File, error) {
 	return f, nil
 }
 
-// execPatience is how long a wrapper has to become its command. What takes long is
+// execPatience is how long a process has to become its command. What takes long is
 // a file system that does not answer.
 const execPatience = 30 * time.Second
 
-// stuckError is of a wrapper that has neither become its command nor said why.
+// stuckError is of a process that cannot become its command, and nobody says why.
 type stuckError struct{ error }
 
 func (e *stuckError) Error() string {
-	return "its process got no answer from process.workingDir, or from the command's file: " + e.error.Error()
+	return "no answer came from process.workingDir, or from the command's file: " + e.error.Error()
 }
 func (e *stuckError) Unwrap() error { return e.error }
 

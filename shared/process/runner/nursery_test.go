@@ -3,9 +3,11 @@
 package runner
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -87,5 +89,63 @@ func TestNurseryChild(t *testing.T) {
 	has(t, log, "0 -> /dev/null", "1 -> "+fifoPath(b.dir, "alpha", Stdout), "2 -> "+fifoPath(b.dir, "alpha", Stderr), "again")
 	if n := strings.Count(log, " -> "); n != 3 && !(n == 4 && strings.Contains(log, "/bin/sh")) {
 		t.Errorf("it has %d files:\n%s", n, log)
+	}
+}
+
+// Starts leave no file behind in a nursery, nor outside, whether they succeed or fail.
+func TestNurseryKeepsNothing(t *testing.T) {
+	b := start(t, nil)
+	testproc.Eventually(t, "the runner has its nursery", func() bool { return b.nursery.Load() != nil })
+	bad := map[string]process.Command{}
+	for _, name := range []string{"missing", "plain", "nowhere", "nobody", "locked"} {
+		bad[name] = b.script(name, "true", process.Attributes{})
+	}
+	plain := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	change := func(name string, f func(*process.Command)) { c := bad[name]; f(&c); bad[name] = c }
+	change("missing", func(c *process.Command) { c.Path += "-not" })
+	change("plain", func(c *process.Command) { c.Path = plain })
+	change("nowhere", func(c *process.Command) { c.Dir += "/not" })
+	change("nobody", func(c *process.Command) { c.Attributes.Account = &process.Account{UID: 61000, GID: 61000} })
+	change("locked", func(c *process.Command) { c.Stdout = filepath.Join(plain, "log") })
+	round := func() {
+		for name, c := range bad {
+			if _, err := b.Start(context.Background(), c); err == nil {
+				t.Fatalf("%s started", name)
+			}
+		}
+		wait(t, b.start(b.script("good", "exit 3", process.Attributes{})))
+	}
+	files := func() (here, there int) {
+		count := func() int {
+			names, err := os.ReadDir("/proc/thread-self/fd")
+			if err != nil {
+				t.Error(err)
+			}
+			return len(names)
+		}
+		here = count()
+		b.nursery.Load().do(func() {
+			fd, err := unix.Open("/proc/thread-self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer unix.Close(fd)
+			buf := make([]byte, 64<<10)
+			n, _ := unix.ReadDirent(fd, buf)
+			_, there, _ = unix.ParseDirent(buf[:n], -1, nil)
+		})
+		return here, there
+	}
+	round()
+	here, there := files()
+	for range 50 {
+		round()
+	}
+	if h, n := files(); h > here+1 || n != there {
+		t.Errorf("%d files are open, before %d; in the nursery %d, before %d", h, here, n, there)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"core.internal/shared/events"
 	"core.internal/shared/process"
+	"core.internal/shared/process/reach"
 )
 
 // Options configure a [Runner]. Dir is required.
@@ -61,6 +62,7 @@ type Runner struct {
 	// movers is taken by a stream that moves bytes: each has a buffer.
 	movers chan struct{}
 	scans  scanner
+	files  reach.Files
 	// nursery is where most processes are forked from while Run runs.
 	nursery atomic.Pointer[nursery]
 	groups  func() (*groups, error)

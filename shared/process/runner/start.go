@@ -79,12 +79,18 @@ func (r *Runner) Start(ctx context.Context, c process.Command) (process.Process,
 		r.release(id)
 		var already *StartError
 		if errors.As(err, &already) {
+			if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+				already.Fix = raiseFiles
+			}
 			return nil, already
 		}
 		return nil, diagnose(c, err)
 	}
 	return p, nil
 }
+
+// raiseFiles cures what fails for want of files, whatever it was.
+const raiseFiles = "raise the limit of open files"
 
 // start does everything up to the running process.
 func (p *proc) start(ctx context.Context, c process.Command) error {
@@ -119,20 +125,20 @@ func (p *proc) start(ctx context.Context, c process.Command) error {
 		return &StartError{ID: c.ID, Path: recordPath(dir, p.rec.ID), Err: cause(err), Fix: "make the directory writable"}
 	}
 	defer journal.Close()
-	f, err := p.r.fork(c, group)
+	f, err := p.r.fork(ctx, c, group)
 	if err != nil {
 		return err
 	}
 	if f.fault != nil {
 		defer f.fault.Close()
 	}
+	p.hold(f.fd)
 	st, err := readStat(f.pid)
 	if err == nil && f.fd < 0 {
 		err = ErrUnsupported
 	}
 	if err == nil {
 		p.identity = st.identity
-		p.hold(f.fd)
 		err = put(journal, entry{Started: &p.identity})
 	}
 	if err != nil {
@@ -302,7 +308,7 @@ func diagnose(c process.Command, err error) *StartError {
 	case errors.Is(err, unix.EAGAIN):
 		e.Fix = "raise the limit of processes of this user"
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
-		e.Fix = "raise the limit of open files"
+		e.Fix = raiseFiles
 	case errors.Is(err, unix.EACCES) && c.Attributes.Account != nil:
 		e.Fix = fmt.Sprintf("let user %d execute the file and enter the directories above it and process.workingDir", c.Attributes.Account.UID)
 	case errors.Is(err, unix.EPERM) && c.Attributes.Account != nil:
