@@ -13,5 +13,5 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == process.Wrapper {
 		process.Wrap()
 	}
-	daemon.Main(controller.Definition())
+	daemon.Main(controller.Definition(process.Nursery()))
 }

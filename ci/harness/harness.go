@@ -18,7 +18,7 @@ type (
 
 // Daemons are the daemons that can run in a test's own process: all but caddyd.
 func Daemons() []daemon.Definition {
-	return []daemon.Definition{bus.Definition(), controller.Definition(), pipeline.Definition()}
+	return []daemon.Definition{bus.Definition(), controller.Definition(nil), pipeline.Definition()}
 }
 
 // Start brings a node up, and down when the test ends.

@@ -20,18 +20,20 @@ import (
 	"core.internal/shared/daemon"
 	"core.internal/shared/dep"
 	"core.internal/shared/events"
+	"core.internal/shared/process/runner"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
 	"core.internal/shared/supervisor"
 )
 
-// Definition is the daemon procd.
-func Definition() daemon.Definition {
+// Definition is the daemon procd, which forks services from nursery; from any thread if
+// that is nil.
+func Definition(nursery *runner.Nursery) daemon.Definition {
 	return daemon.Definition{
 		Name:  events.Procd,
 		About: "starts, watches and stops the services of a node",
 		Run: func(ctx context.Context, d *daemon.Daemon) error {
-			c := &controller{Daemon: d, workspace: d.Config.Workspace, told: map[string]bool{}, awaited: map[events.ID]bool{}}
+			c := &controller{Daemon: d, nursery: nursery, workspace: d.Config.Workspace, told: map[string]bool{}, awaited: map[events.ID]bool{}}
 			if c.workspace == "" && c.Config.Stage == "" {
 				c.workspace, _ = dep.FindWorkspace(".") // run alone
 			}
@@ -47,6 +49,7 @@ const gate = "stage services"
 // controller is procd while it runs.
 type controller struct {
 	*daemon.Daemon
+	nursery   *runner.Nursery
 	workspace string
 
 	view     *bus.View
@@ -78,7 +81,7 @@ func (c *controller) run(ctx context.Context) error {
 	c.registry = registry.NewRegistry(c.Bus, c.Config.Name, c.Layout, c.Log)
 	c.view.Lost(c.registry.Lost)
 	c.beats = process.NewBeats(c.Bus, c.Config.Name)
-	processes := process.New(c.Daemon, c.busURL(), c.workspace)
+	processes := process.New(c.Daemon, c.busURL(), c.workspace, c.nursery)
 	c.speak = processes.Speak
 
 	// The runner outlives the supervisor, which outlives what tells it things.

@@ -86,7 +86,7 @@ func TestNodeDirectory(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	err := daemon.Exec(t.Context(), controller.Definition(), nil, r.env, nil, io.Discard, io.Discard)
+	err := daemon.Exec(t.Context(), controller.Definition(nil), nil, r.env, nil, io.Discard, io.Discard)
 	if want := "make the node directory: mkdir " + dir + ": not a directory: choose a directory that procd may write to with --root"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}

@@ -3,7 +3,7 @@
 //
 // # Usage
 //
-//	daemon.Main(controller.Definition())
+//	daemon.Main(controller.Definition(process.Nursery()))
 //
 // # What it does
 //

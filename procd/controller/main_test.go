@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		process.Wrap()
 	}
 	testproc.Main(testproc.Programs{
-		"procd":   func([]string) { daemon.Main(controller.Definition()) },
+		"procd":   func([]string) { daemon.Main(controller.Definition(process.Nursery())) },
 		"service": func([]string) { service() },
 	})
 	goleak.VerifyTestMain(m)
@@ -136,7 +136,7 @@ func (r *rig) inProcess(more ...string) func() {
 	var out testproc.Buffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- daemon.Exec(ctx, controller.Definition(), nil, append(r.env, more...), nil, &out, &out)
+		ended <- daemon.Exec(ctx, controller.Definition(nil), nil, append(r.env, more...), nil, &out, &out)
 	}()
 	stop := sync.OnceFunc(func() {
 		cancel()

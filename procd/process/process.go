@@ -30,6 +30,16 @@ func Wrap() {
 	os.Exit(1)
 }
 
+// Nursery returns where services are forked from, nil where this machine gives none. It
+// is asked for at the begin of main: see [runner.NewNursery].
+func Nursery() *runner.Nursery {
+	n, err := runner.NewNursery()
+	if err != nil {
+		return nil // then a start takes longer the more services there are
+	}
+	return n
+}
+
 // Processes is what a supervisor needs to run services.
 type Processes struct {
 	Runner   *runner.Runner
@@ -41,13 +51,13 @@ type Processes struct {
 }
 
 // New wires the runner and the builder of a node's services. busURL is where
-// services find the bus; workspace may be empty.
-func New(d *daemon.Daemon, busURL, workspace string) *Processes {
+// services find the bus; workspace may be empty, and nursery nil.
+func New(d *daemon.Daemon, busURL, workspace string, nursery *runner.Nursery) *Processes {
 	install := installer{store: dep.ForNode(d.Config, workspace, os.Environ()), state: d.Facts.State, log: d.Log}
 	out := &lines{node: d.Config.Name, bus: d.Bus, dial: d.Dial, log: d.Log, open: make(chan struct{}), begun: make(chan struct{})}
 	return &Processes{
 		lines:  out,
-		Runner: runner.New(runner.Options{Dir: d.Layout.Run(), Log: d.Log, Wrapper: []string{Wrapper}, Sink: out.put}),
+		Runner: runner.New(runner.Options{Dir: d.Layout.Run(), Log: d.Log, Wrapper: []string{Wrapper}, Sink: out.put, Nursery: nursery}),
 		Services: &supervisor.Services{
 			Node: d.Config.Name, Layout: d.Layout, BusURL: busURL, Environ: os.Environ(), StopTimeout: d.Config.StopTimeout,
 			Install: install.install,

@@ -311,7 +311,10 @@ func portError(setting, address string, err error) error {
 	if splitErr != nil || convErr != nil {
 		return failure
 	}
-	if h, ok := ports.HolderOf(port); ok {
+	switch h, ok := ports.HolderOf(port); {
+	case ok && h.PID == 0: // which one is not ours to see
+		failure.Err = fmt.Errorf("%s %s: the port is held by %s", setting, address, h)
+	case ok:
 		failure.Err = fmt.Errorf("%s %s: the port is held by pid %d (%s)", setting, address, h.PID, h.Command)
 		failure.Fix = fmt.Sprintf("stop pid %d, or choose another port with --%s", h.PID, setting)
 	}

@@ -17,10 +17,10 @@
 //
 // # Where processes are forked
 //
-// While Run runs, a process is forked from a nursery: a thread that has a table of
+// A runner that has a [Nursery] forks processes from it: a thread that has a table of
 // open files of its own, nearly empty, so that a start costs the same beside a thousand
-// processes as beside none. Before Run, with a control group or a wrapper, and where
-// the kernel refuses such a thread, any thread forks.
+// processes as beside none. With a control group or a wrapper, and without a nursery,
+// any thread forks.
 //
 // # A process outlives its runner
 //

@@ -34,7 +34,7 @@ func (r *Runner) fork(ctx context.Context, c process.Command, group int) (s star
 	if err := r.reach(ctx, c, execPatience); err != nil {
 		return started{fd: -1}, err
 	}
-	n := r.nursery.Load()
+	n := r.o.Nursery
 	if n == nil || group >= 0 {
 		return r.forkHere(c, group, true)
 	}

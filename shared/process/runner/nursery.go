@@ -12,20 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A nursery is a thread that has a table of open files of its own, from which
+// A Nursery is a thread that has a table of open files of its own, from which
 // processes are forked. A fork copies the table of the thread that calls it and the
 // exec closes one by one what is in it: of a runner with a thousand processes, each
 // with four files, that took as long as everything else about a start. What a call
 // opens is the nursery's alone, as what others open is theirs; see clone(2),
-// CLONE_FILES, and unshare(2).
-type nursery struct {
+// CLONE_FILES, and unshare(2). It may serve several runners.
+type Nursery struct {
 	calls chan func()
 	ended chan struct{}
 }
 
-// newNursery starts the thread; [nursery.end] ends it.
-func newNursery() (*nursery, error) {
-	n := &nursery{calls: make(chan func()), ended: make(chan struct{})}
+// NewNursery starts the thread, which [Nursery.End] ends. It is for the begin of a
+// program: what is open then is copied and closed again, and for that moment a port or a
+// lock that others give up is still held.
+func NewNursery() (*Nursery, error) {
+	n := &Nursery{calls: make(chan func()), ended: make(chan struct{})}
 	began := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -52,7 +54,7 @@ func newNursery() (*nursery, error) {
 
 // run is called with its thread locked, and never unlocks it: the thread ends with the
 // goroutine.
-func (n *nursery) run(began chan<- error) {
+func (n *Nursery) run(began chan<- error) {
 	defer close(n.ended)
 	err := unshareFiles()
 	began <- err
@@ -66,13 +68,14 @@ func (n *nursery) run(began chan<- error) {
 
 // do runs f in the nursery. f opens and closes files by system calls alone: what
 // package os opens is the business of the runtime's poller, on all threads.
-func (n *nursery) do(f func()) {
+func (n *Nursery) do(f func()) {
 	done := make(chan struct{})
 	n.calls <- func() { defer close(done); f() }
 	<-done
 }
 
-func (n *nursery) end() {
+// End ends the thread. No runner that was given it runs any more.
+func (n *Nursery) End() {
 	close(n.calls)
 	<-n.ended
 }

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"core.internal/shared/process"
-	"core.internal/shared/testutil/testproc"
 )
 
 // What is opened elsewhere is not open in a nursery, whether before it began or
@@ -34,11 +33,11 @@ func TestNurseryHasNoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer far.Close()
-	n, err := newNursery()
+	n, err := NewNursery()
 	if err != nil {
 		t.Skip(err)
 	}
-	defer n.end()
+	defer n.End()
 	near.Close()
 	if _, err := far.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the other side read %v, want EOF: somebody has the connection open", err)
@@ -58,7 +57,7 @@ func TestNurseryHasNoFiles(t *testing.T) {
 // The files of this process, as /proc shows them, are never a nursery's.
 func TestNurseryIsNotTheMainThread(t *testing.T) {
 	for range 50 {
-		n, err := newNursery()
+		n, err := NewNursery()
 		if err != nil {
 			t.Skip(err)
 		}
@@ -67,20 +66,19 @@ func TestNurseryIsNotTheMainThread(t *testing.T) {
 				t.Error("it is the main thread")
 			}
 		})
-		n.end()
+		n.End()
 	}
 }
 
 // A process from a nursery has its standard files and no others, and can be told
 // from, controlled and awaited like any other.
 func TestNurseryChild(t *testing.T) {
-	n, err := newNursery()
+	n, err := NewNursery()
 	if err != nil {
 		t.Skip(err)
 	}
-	n.end()
-	b := start(t, nil)
-	testproc.Eventually(t, "the runner has its nursery", func() bool { return b.nursery.Load() != nil })
+	t.Cleanup(n.End) // after the runner's
+	b := start(t, func(o *Options) { o.Nursery = n })
 	p := b.start(b.script("alpha", "ls -l /proc/$$/fd; echo again >/dev/stderr; kill -TERM $$", process.Attributes{}))
 	if x := wait(t, p); x.Signal != "SIGTERM" {
 		t.Errorf("%+v", x)
@@ -94,8 +92,12 @@ func TestNurseryChild(t *testing.T) {
 
 // Starts leave no file behind in a nursery, nor outside, whether they succeed or fail.
 func TestNurseryKeepsNothing(t *testing.T) {
-	b := start(t, nil)
-	testproc.Eventually(t, "the runner has its nursery", func() bool { return b.nursery.Load() != nil })
+	n, err := NewNursery()
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(n.End)
+	b := start(t, func(o *Options) { o.Nursery = n })
 	bad := map[string]process.Command{}
 	for _, name := range []string{"missing", "plain", "nowhere", "nobody", "locked"} {
 		bad[name] = b.script(name, "true", process.Attributes{})
@@ -127,7 +129,7 @@ func TestNurseryKeepsNothing(t *testing.T) {
 			return len(names)
 		}
 		here = count()
-		b.nursery.Load().do(func() {
+		n.do(func() {
 			fd, err := unix.Open("/proc/thread-self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 			if err != nil {
 				t.Error(err)

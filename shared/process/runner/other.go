@@ -27,7 +27,18 @@ type Options struct {
 	LineRate int
 	Wrapper  []string
 	Groups   string
+	Alone    bool
+	Nursery  *Nursery
 }
+
+// Nursery cannot be made on this system.
+type Nursery struct{}
+
+// NewNursery fails with [ErrUnsupported].
+func NewNursery() (*Nursery, error) { return nil, ErrUnsupported }
+
+// End does nothing.
+func (*Nursery) End() {}
 
 // Runner fails on this system.
 type Runner struct{}

@@ -44,6 +44,9 @@ type Options struct {
 	// Alone says that no [Reaper] of another process collects what was started here:
 	// a zombie that is somebody else's child has ended, and its exit is not waited for.
 	Alone bool
+	// Nursery is where processes are forked from that need no control group and no
+	// wrapper; from any thread if nil, which takes longer the more of them there are.
+	Nursery *Nursery
 }
 
 // Streams of a process, as the Sink is told.
@@ -63,11 +66,9 @@ type Runner struct {
 	movers chan struct{}
 	scans  scanner
 	files  reach.Files
-	// nursery is where most processes are forked from while Run runs.
-	nursery atomic.Pointer[nursery]
-	groups  func() (*groups, error)
-	made    atomic.Pointer[groups] // what groups found
-	lost    atomic.Int64
+	groups func() (*groups, error)
+	made   atomic.Pointer[groups] // what groups found
+	lost   atomic.Int64
 
 	starts sync.WaitGroup // Start and Adopt calls that go on
 	wg     sync.WaitGroup // goroutines of processes
@@ -148,11 +149,6 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := newNursery()
-	if err != nil {
-		r.o.Log.Debug("processes are forked from any thread, which is slow where there are many", "error", err)
-	}
-	r.nursery.Store(n)
 	polled := make(chan error, 1)
 	go func() { polled <- poll.run(func(f func()) { r.spawn(f) }) }()
 	var telling sync.WaitGroup
@@ -175,9 +171,6 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.closed = true
 	r.mu.Unlock()
 	r.starts.Wait()
-	if r.nursery.Store(nil); n != nil {
-		n.end()
-	}
 	close(r.quit)
 	poll.stop()
 	if !failed {
