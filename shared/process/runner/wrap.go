@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -56,6 +57,7 @@ func (e *attributeError) Unwrap() error { return e.Errno }
 // [Options.Wrapper]. It returns only where it was not started by one, or the
 // command cannot be run; the runner has been told then.
 func Wrap() error {
+	debug.SetGCPercent(-1) // other threads need memory to collect: see confined
 	var p plan
 	in := os.NewFile(planFD, "plan")
 	if in == nil {
@@ -116,8 +118,9 @@ func (p *plan) carryOut() fault {
 	return fault{Errno: errno(syscall.Exec(p.Path, p.Args, p.Env))}
 }
 
-// confined becomes the command within limits that this program could not live
-// with: between them and the exec nothing is allocated.
+// confined becomes the command within limits that this program could not live with:
+// from them on nothing is allocated. Where there is no command it tells so and ends: its
+// user may not be one who raises a limit again.
 func (p *plan) confined(limits []limit) fault {
 	path, err := syscall.BytePtrFromString(p.Path)
 	var args, env []*byte
@@ -130,21 +133,23 @@ func (p *plan) confined(limits []limit) fault {
 	if err != nil {
 		return fault{Errno: errno(err)}
 	}
-	values, before := make([]unix.Rlimit, len(limits)), make([]unix.Rlimit, len(limits))
+	values := make([]unix.Rlimit, len(limits))
 	for i, x := range limits {
 		values[i] = unix.Rlimit{Cur: x.number(), Max: x.number()}
 	}
-	syscall.Exec("", nil, nil) // it fails, and takes back the limit of open files that Go's runtime raised
+	told := append(make([]byte, 0, 64), `{"errno":`...) // as [fault] has it
+	syscall.Exec("", nil, nil)                          // it fails, and takes back the limit of open files that Go's runtime raised
 	for i, x := range limits {
-		if err := unix.Prlimit(0, x.resource, &values[i], &before[i]); err != nil {
+		if err := unix.Prlimit(0, x.resource, &values[i], nil); err != nil {
 			return x.refused(err)
 		}
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&env[0])))
-	for i, x := range limits {
-		unix.Prlimit(0, x.resource, &before[i], nil) // to have the memory for telling
+	told = append(strconv.AppendUint(told, uint64(e), 10), '}')
+	unix.RawSyscall(unix.SYS_WRITE, faultFD, uintptr(unsafe.Pointer(&told[0])), uintptr(len(told)))
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
 	}
-	return fault{Errno: e}
 }
 
 // prepare sets what needs the supervisor's rights.
