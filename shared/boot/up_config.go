@@ -287,20 +287,34 @@ func (n *Node) resolveAddresses() error {
 			}
 			continue
 		}
-		if host, port, err := net.SplitHostPort(*a.address); err == nil && port == "0" {
-			n, err := ports.Free("tcp")
-			if err != nil {
-				return err
-			}
-			*a.address = net.JoinHostPort(host, strconv.Itoa(n))
-		}
-		l, err := net.Listen("tcp", *a.address)
+		l, err := listen(a.address)
 		if err != nil {
 			return portError(a.setting, *a.address, err)
 		}
 		defer l.Close() // only now, so that the next one is another
 	}
 	return nil
+}
+
+// listen takes a port, and chooses one first where that is left open. One that was free
+// a moment ago may not be: a child that is just being forked has it open too.
+func listen(address *string) (l net.Listener, err error) {
+	host, port, err := net.SplitHostPort(*address)
+	if err != nil || port != "0" {
+		return net.Listen("tcp", *address)
+	}
+	for range 10 {
+		n, ferr := ports.Free("tcp")
+		if ferr != nil {
+			return nil, ferr
+		}
+		chosen := net.JoinHostPort(host, strconv.Itoa(n))
+		if l, err = net.Listen("tcp", chosen); err == nil {
+			*address = chosen
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 // portError names who holds the port.

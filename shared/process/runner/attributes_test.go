@@ -116,6 +116,28 @@ func TestConfined(t *testing.T) {
 	}
 }
 
+// However much the wrapper is given, it can say why there is no command within little
+// address space, also where its user may not raise the limit again.
+func TestConfinedFailure(t *testing.T) {
+	b := start(t, nil)
+	attributes := process.Attributes{Limits: &spec.Limits{AddressSpace: new(spec.Limit(1 << 20))}}
+	if os.Geteuid() == 0 {
+		attributes.Account = nobody()
+	}
+	for range 20 {
+		c := b.script("alpha", "", attributes)
+		c.Path = "/nowhere/x"
+		for i := range 15 {
+			c.Env = append(c.Env, fmt.Sprintf("V%d=%s", i, strings.Repeat("x", 100<<10)))
+		}
+		p, err := b.Start(t.Context(), c)
+		if err == nil {
+			t.Fatalf("it started, and ended with %+v\n%s", wait(t, p), b.log("alpha"))
+		}
+		has(t, err.Error(), "/nowhere/x: the executable does not exist")
+	}
+}
+
 func TestAttributesThatFail(t *testing.T) {
 	needRoot(t)
 	b := start(t, nil)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -56,6 +57,7 @@ func (e *attributeError) Unwrap() error { return e.Errno }
 // [Options.Wrapper]. It returns only where it was not started by one, or the
 // command cannot be run; the runner has been told then.
 func Wrap() error {
+	debug.SetGCPercent(-1) // other threads need memory to collect: see execWithin
 	var p plan
 	in := os.NewFile(planFD, "plan")
 	if in == nil {
@@ -116,8 +118,9 @@ func (p *plan) carryOut() fault {
 	return fault{Errno: errno(syscall.Exec(p.Path, p.Args, p.Env))}
 }
 
-// execWithin becomes the command within a limit that this program could not live
-// with: between it and the exec nothing is allocated.
+// execWithin becomes the command within a limit that this program could not live with:
+// from it on nothing is allocated. Where there is no command it tells so and ends: its
+// user may not be one who raises a limit again.
 func (p *plan) execWithin(x limit) fault {
 	path, err := syscall.BytePtrFromString(p.Path)
 	var args, env []*byte
@@ -130,14 +133,18 @@ func (p *plan) execWithin(x limit) fault {
 	if err != nil {
 		return fault{Errno: errno(err)}
 	}
-	value, before := unix.Rlimit{Cur: x.number(), Max: x.number()}, unix.Rlimit{}
-	syscall.Exec("", nil, nil) // it fails, and takes back the limit of open files that Go's runtime raised
-	if err := unix.Prlimit(0, x.resource, &value, &before); err != nil {
+	value := unix.Rlimit{Cur: x.number(), Max: x.number()}
+	told := append(make([]byte, 0, 64), `{"errno":`...) // as [fault] has it
+	syscall.Exec("", nil, nil)                          // it fails, and takes back the limit of open files that Go's runtime raised
+	if err := unix.Prlimit(0, x.resource, &value, nil); err != nil {
 		return x.refused(err)
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&env[0])))
-	unix.Prlimit(0, x.resource, &before, nil) // to have the memory for telling
-	return fault{Errno: e}
+	told = append(strconv.AppendUint(told, uint64(e), 10), '}')
+	unix.RawSyscall(unix.SYS_WRITE, faultFD, uintptr(unsafe.Pointer(&told[0])), uintptr(len(told)))
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
+	}
 }
 
 // prepare sets what needs the supervisor's rights.
