@@ -302,8 +302,9 @@ func services(t *testing.T, lines ...string) []spec.Located {
 type node struct {
 	*supervisor.Supervisor
 	*journal
-	run  *scripted
-	stop func() error
+	run   *scripted
+	stop  func() error
+	leave func() // ends it with ErrLeave; stop waits
 }
 
 func begin(t *testing.T, r *scripted, change func(*supervisor.Options)) *node {
@@ -320,10 +321,10 @@ func begin(t *testing.T, r *scripted, change func(*supervisor.Options)) *node {
 		change(&o)
 	}
 	s := supervisor.New(o)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	stop := sync.OnceValue(func() error { cancel(); return <-ended })
+	stop := sync.OnceValue(func() error { cancel(nil); return <-ended })
 	t.Cleanup(func() {
 		if err := stop(); err != nil {
 			t.Errorf("Run: %v", err)
@@ -334,5 +335,5 @@ func begin(t *testing.T, r *scripted, change func(*supervisor.Options)) *node {
 		}
 		j.lawful(t, before)
 	})
-	return &node{Supervisor: s, journal: j, run: r, stop: stop}
+	return &node{Supervisor: s, journal: j, run: r, stop: stop, leave: func() { cancel(supervisor.ErrLeave) }}
 }
