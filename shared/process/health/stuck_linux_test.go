@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"core.internal/shared/process/health"
 	"core.internal/shared/spec"
+	"core.internal/shared/testutil/testproc"
 )
 
 // A command that gets no answer from its file system has failed when its time is over,
@@ -22,15 +21,7 @@ func TestStuckCommand(t *testing.T) {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	// Who opens or executes it waits until the lease is given up, see fcntl(2).
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
-		t.Skipf("no leases here: %v", err)
-	}
+	lease := testproc.TakeLease(t, program)
 	verdicts := make(chan health.Verdict, 10)
 	p := health.New(health.Options{Report: func(_ health.Target, v health.Verdict) { verdicts <- v }})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -47,9 +38,7 @@ func TestStuckCommand(t *testing.T) {
 	if v.Healthy || !strings.Contains(v.Reason, "no answer from "+c.Dir) {
 		t.Errorf("%+v", v)
 	}
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK); err != nil {
-		t.Fatal(err)
-	}
+	lease.Free()
 	if v := <-verdicts; !v.Healthy {
 		t.Errorf("%+v", v)
 	}

@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"core.internal/shared/testutil/testproc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,15 +38,7 @@ func TestNoAnswer(t *testing.T) {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	// Who opens it waits until the lease is given up.
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
-		t.Skipf("no leases here: %v", err)
-	}
+	lease := testproc.TakeLease(t, program)
 	var files Files
 	threads := func() int {
 		tasks, err := os.ReadDir("/proc/self/task")
@@ -67,9 +61,7 @@ func TestNoAnswer(t *testing.T) {
 	if n := threads(); n > before+10 {
 		t.Errorf("%d threads, before %d", n, before)
 	}
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK); err != nil {
-		t.Fatal(err)
-	}
+	lease.Free()
 	if err := ask(time.Minute); err != nil {
 		t.Error(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"core.internal/shared/process"
+	"core.internal/shared/testutil/testproc"
 )
 
 // A start whose program gets no answer from its file system hinders nobody: no other
@@ -29,17 +30,8 @@ func TestStuckProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	// Who opens or executes it waits until the lease is given up, see fcntl(2).
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
-		t.Skipf("no leases here: %v", err)
-	}
-	free := func() { unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK) }
-	defer free()
+	lease := testproc.TakeLease(t, program)
+	defer lease.Free()
 	begin := func(ctx context.Context, id string) <-chan error {
 		c := b.script(id, "", process.Attributes{})
 		c.Path, c.Args = program, nil
@@ -53,10 +45,7 @@ func TestStuckProgram(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	one, two := begin(ctx, "one"), begin(t.Context(), "two")
-	eventually(t, "the lease is in the way", func() bool {
-		kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
-		return err == nil && kind != unix.F_WRLCK
-	})
+	eventually(t, "the lease is in the way", lease.Asked)
 	runtime.GC()
 	for i := range 10 {
 		wait(t, b.start(b.script(fmt.Sprint("other", i), "true", process.Attributes{})))
@@ -71,7 +60,7 @@ func TestStuckProgram(t *testing.T) {
 		t.Errorf("it did not wait: %v", err)
 	default:
 	}
-	free()
+	lease.Free()
 	if err := <-two; err != nil {
 		t.Error(err)
 	}

@@ -1,5 +1,5 @@
-// Package testproc lets a test binary be other programs too, and keeps what
-// processes and goroutines write.
+// Package testproc lets a test binary be other programs too, keeps what processes
+// and goroutines write, and makes files that do not answer ([TakeLease]).
 //
 // # Usage
 //
