@@ -42,10 +42,8 @@ func (p *preparer) extract(ctx context.Context, at place, e spec.Ensure) error {
 		return p.settle(at, info, mode)
 	}
 	return p.fetched(ctx, e, func(from *os.File) error {
-		if dir := filepath.Dir(at.rel); dir != "." {
-			if _, err := p.mkdirs(at, dir); err != nil {
-				return err
-			}
+		if _, err := p.mkdirs(at, filepath.Dir(at.rel)); err != nil {
+			return err
 		}
 		temp, err := at.beside(func(name string) error { return at.root.Mkdir(name, 0o700) })
 		if err != nil {

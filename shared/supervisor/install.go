@@ -55,8 +55,8 @@ func (p *preparer) mkdirs(at place, rel string) (made bool, err error) {
 		return false, nil
 	}
 	err = at.root.Mkdir(rel, 0o700)
-	if parent := filepath.Dir(rel); parent != "." && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
-		if _, err := p.mkdirs(at, parent); err != nil {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		if _, err := p.mkdirs(at, filepath.Dir(rel)); err != nil {
 			return false, err
 		}
 		err = at.root.Mkdir(rel, 0o700)
@@ -197,10 +197,8 @@ const longestName = 200
 // replace puts a file in place when all of it is written.
 func (p *preparer) replace(at place, mode fs.FileMode, fill func(io.Writer) error, what string) error {
 	fail := func(err error) error { return unwritable(at, err) }
-	if dir := filepath.Dir(at.rel); dir != "." {
-		if _, err := p.mkdirs(at, dir); err != nil {
-			return err
-		}
+	if _, err := p.mkdirs(at, filepath.Dir(at.rel)); err != nil {
+		return err
 	}
 	var f *os.File
 	temp, err := at.beside(func(name string) (err error) {
@@ -269,10 +267,8 @@ func (p *preparer) link(at place, to string) error {
 			return nil
 		}
 	}
-	if dir := filepath.Dir(at.rel); dir != "." {
-		if _, err := p.mkdirs(at, dir); err != nil {
-			return err
-		}
+	if _, err := p.mkdirs(at, filepath.Dir(at.rel)); err != nil {
+		return err
 	}
 	fail := func(err error) error {
 		return &targetError{fmt.Errorf("link %s: %w: see who may write there", at.path, plain(err))}
