@@ -91,7 +91,6 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		next := s.decide()
 		rested = time.Now().Add(breath(time.Since(began)))
 		s.startJobs()
-		s.crowd(len(s.jobs))
 		s.broadcast()
 		for _, done := range s.asked {
 			close(done)
@@ -110,8 +109,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 }
 
 // crowd has facts kept back while starts wait, because more is to be started than can
-// be at once. It is told before the first facts of a crowd are stated, and of what waits
-// after them.
+// be at once. It is told before the first facts of a crowd are stated.
 func (s *Supervisor) crowd(waiting int) {
 	crowded := waiting > 0
 	if s.opt.Hold != nil && (crowded || s.crowded) {
