@@ -81,9 +81,9 @@
 // # Concurrency
 //
 // A Runner and its processes may be used by several goroutines. Run waits for all
-// processes and streams in one goroutine, forks from another, hands lines to the Sink
-// in a third, and begins more only where there is something to do; it joins them
-// before it returns. What was started before Run is watched from then on.
+// processes and streams in one goroutine, hands lines to the Sink in another, and
+// begins more only where there is something to do; it joins them before it returns.
+// What was started before Run is watched from then on. A nursery is its owner's.
 //
 // # Testing
 //
@@ -92,6 +92,6 @@
 // # Sources
 //
 // pidfd_open(2), pidfd_send_signal(2), fifo(7), splice(2), proc(5), epoll(7),
-// prctl(2) PR_SET_CHILD_SUBREAPER, unshare(2) CLONE_FILES. Linux 5.4 or later only; process groups are
-// signalled as one from Linux 6.9, member by member before.
+// prctl(2) PR_SET_CHILD_SUBREAPER, unshare(2) CLONE_FILES. Linux 5.4 or later only;
+// process groups are signalled as one from Linux 6.9, member by member before.
 package runner

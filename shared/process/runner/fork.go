@@ -48,8 +48,7 @@ func (r *Runner) fork(ctx context.Context, c process.Command, group int) (s star
 	case err == unix.ENOSYS:
 		s.fd, err = -1, nil // as from a fork
 	case err != nil:
-		unix.Kill(s.pid, unix.SIGKILL)
-		reaped(s.pid, killPatience)
+		r.undo(c, s.pid, err)
 	}
 	return s, err
 }

@@ -146,13 +146,19 @@ func (p *proc) start(ctx context.Context, c process.Command) error {
 	} else if f.fault != nil {
 		err = awaitExec(ctx, f.fault, execPatience)
 	}
-	if err != nil { // it is our child and not reaped: the pid is its own
-		unix.Kill(f.pid, unix.SIGKILL)
-		if !reaped(f.pid, killPatience) {
-			p.r.o.Log.Warn("a process that was to become a service's got no answer from the kernel and ends when it does", "id", c.ID, "pid", f.pid, "err", err)
-		}
+	if err != nil {
+		p.r.undo(c, f.pid, err)
 	}
 	return err
+}
+
+// undo ends a process that was forked for a command and cannot be its service's. It is
+// our child and not reaped: the pid is its own.
+func (r *Runner) undo(c process.Command, pid int, why error) {
+	unix.Kill(pid, unix.SIGKILL)
+	if !reaped(pid, killPatience) {
+		r.o.Log.Warn("a process that was to become a service's got no answer from the kernel and ends when it does", "id", c.ID, "pid", pid, "err", why)
+	}
 }
 
 // standard opens the standard files of a command's process, to be closed by done.
