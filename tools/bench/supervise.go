@@ -56,11 +56,7 @@ func (b *bench) supervise(ctx context.Context) error {
 			}
 		}
 		b.table(n, all, results)
-		var ups []time.Duration
-		for _, m := range results["core"] {
-			ups = append(ups, m.up)
-		}
-		took[n] = median(ups)
+		took[n] = middle(results["core"]).up
 	}
 	fmt.Fprintf(b.out, "\ncore, 1,000 services beside 200: %s the time\n", atMost(5.5).times(float64(took[1000])/float64(took[200])))
 	return nil
@@ -144,37 +140,35 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// middle is the median of some rounds, and the most memory of them.
+func middle(rounds []measured) (m measured) {
+	var up, replace, before []time.Duration
+	for _, r := range rounds {
+		up, replace, before = append(up, r.up), append(replace, r.replace), append(before, r.before)
+		m.memory = max(m.memory, r.memory)
+	}
+	m.up, m.replace, m.before = median(up), median(replace), median(before)
+	return m
+}
+
 func (b *bench) table(n int, all []contender, results map[string][]measured) {
 	fmt.Fprintf(b.out, "\n%d services, median of %d, interleaved\n%-12s %12s %12s %14s\n", n, b.n, "", "up", "memory", "killed → new")
-	middle := func(name string) (m measured) {
-		var up, replace, before []time.Duration
-		for _, r := range results[name] {
-			up, replace, before = append(up, r.up), append(replace, r.replace), append(before, r.before)
-			m.memory = max(m.memory, r.memory)
-		}
-		m.up, m.replace, m.before = median(up), median(replace), median(before)
-		return m
-	}
-	own := middle("core")
+	own := middle(results["core"])
+	var rest []string
 	for _, c := range all {
 		if len(results[c.name]) == 0 {
 			continue
 		}
-		m := middle(c.name)
+		m := middle(results[c.name])
 		fmt.Fprintf(b.out, "%-12s %12s %9.1f MB %14s", c.name, ms(m.up), float64(m.memory)/1e6, ms(m.replace))
 		if c.name != "core" {
 			most := bars[n][c.name]
 			fmt.Fprintf(b.out, "   core: %s the time, %s the memory, %s the pause",
 				most.up.times(float64(own.up)/float64(m.up)), most.memory.times(float64(own.memory)/float64(m.memory)),
 				most.replace.times(float64(own.replace)/float64(m.replace)))
+			rest = append(rest, fmt.Sprintf("%.2f× %s", float64(own.up-own.before)/float64(m.up), c.name))
 		}
 		fmt.Fprintln(b.out)
-	}
-	var rest []string
-	for _, c := range all[1:] {
-		if len(results[c.name]) > 0 {
-			rest = append(rest, fmt.Sprintf("%.2f× %s", float64(own.up-own.before)/float64(middle(c.name).up), c.name))
-		}
 	}
 	fmt.Fprintf(b.out, "of core's time %s are the node's own boot, before its services", ms(own.before))
 	if len(rest) > 0 {
