@@ -106,13 +106,15 @@ func (u *Unpacker) clean(name string) (string, error) {
 		shown = strings.ToValidUTF8(name[:128], "") + "…"
 	}
 	refuse := func(reason string) (string, error) { return "", &Error{Entry: shown, Reason: reason} }
-	tooLong := &Error{Entry: shown, Reason: "the name is too long", TooLong: true}
+	tooLong := func() (string, error) {
+		return "", &Error{Entry: shown, Reason: "the name is too long", TooLong: true}
+	}
 	if u.count++; u.count > u.Limits.Files {
 		return "", &Error{Reason: fmt.Sprintf("it has more than %d files", u.Limits.Files)}
 	}
 	switch {
 	case len(name) > maxName:
-		return "", tooLong
+		return tooLong()
 	case strings.HasPrefix(name, "/"):
 		return refuse("the name is absolute")
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }):
@@ -123,7 +125,7 @@ func (u *Unpacker) clean(name string) (string, error) {
 		case part == "..":
 			return refuse("the name leads out of the archive")
 		case len(part) > maxPart:
-			return "", tooLong
+			return tooLong()
 		}
 	}
 	clean := path.Clean(name)
