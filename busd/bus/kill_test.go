@@ -14,13 +14,14 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/daemon"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testbus"
 	"core.internal/shared/testutil/testproc"
 )
 
 // The test binary is also busd.
 func TestMain(m *testing.M) {
 	testproc.Main(testproc.Programs{"busd": func([]string) { daemon.Main(busd.Definition()) }})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, testbus.Clock())
 }
 
 // spawn runs busd as a process of its own, on a port that somebody chose.

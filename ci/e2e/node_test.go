@@ -10,9 +10,10 @@ import (
 	"core.internal/shared/boot"
 	"core.internal/shared/events"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/testbus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 func healthy(id events.Entity) func(state.State) bool {
 	return func(s state.State) bool {

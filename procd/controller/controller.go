@@ -220,7 +220,7 @@ func (c *controller) supervisor(p *process.Processes, prior state.State, resume 
 				c.Facts.Release()
 			}
 		},
-		Prior: &prior, Resume: resume, Gate: gate,
+		Prior: &prior, Resume: resume, Boot: events.ID(c.Config.Boot), Gate: gate,
 		Beats: c.beats.Last, Probed: c.probes.Probed,
 		StopTimeout: c.Config.StopTimeout * 3 / 2,
 		Want:        func(s spec.Located) events.ServiceDesired { return c.want(s, prior, resume) },

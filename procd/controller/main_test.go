@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		"procd":   func([]string) { daemon.Main(controller.Definition(process.Nursery())) },
 		"service": func([]string) { service() },
 	})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, testbus.Clock())
 }
 
 // service answers HTTP where it is told, until it is asked to end. A file named

@@ -21,7 +21,7 @@ import (
 	"core.internal/shared/testutil/testbus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 func located(t *testing.T, id string) spec.Located {
 	t.Helper()

@@ -18,6 +18,7 @@ import (
 	"core.internal/shared/events"
 	"core.internal/shared/harness"
 	"core.internal/shared/process"
+	"core.internal/shared/testutil/testbus"
 	"core.internal/shared/testutil/testnode"
 	"core.internal/shared/testutil/testproc"
 )
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 		programs[string(d.Name)] = func([]string) { daemon.Main(d) }
 	}
 	testproc.Main(programs)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, testbus.Clock())
 }
 
 // hold listens on a port until it is killed.

@@ -17,10 +17,11 @@ import (
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
 	"core.internal/shared/process/ports"
+	"core.internal/shared/testutil/testbus"
 	"core.internal/shared/testutil/testproc"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 const node events.Node = "local"
 

@@ -28,6 +28,7 @@ import (
 	"core.internal/shared/pipeline"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/testbus"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata and docs/cli.md")
@@ -51,7 +52,7 @@ func (m leakChecked) Run() int {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		code = 1
 	}
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := goleak.Find(testbus.Clock()); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

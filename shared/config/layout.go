@@ -42,7 +42,7 @@ func (l Layout) Decisions() string { return l.in("decisions.json") }          //
 func (l Layout) Run() string       { return l.in("run") }                     // records and FIFOs of processes
 func (l Layout) Logs() string      { return l.in("logs") }                    // log files
 func (l Layout) Downloads() string { return l.in("downloads") }               // what specs ask for, until all of it is there
-func (l Layout) Store() string     { return l.in("store") }                   // the bus's file store
+func (l Layout) Store() string     { return l.in("store") }                   // the bus's
 
 func (l Layout) Log(name string) string      { return l.in("logs", name+".log") }
 func (l Layout) Data(service string) string  { return l.in("data", service) }

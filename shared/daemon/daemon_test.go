@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		"idle":   func([]string) { daemon.Main(testnode.Idle(events.Procd)) },
 		"broken": func([]string) { daemon.Main(broken()) },
 	})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, testbus.Clock())
 }
 
 func broken() daemon.Definition {

@@ -23,6 +23,7 @@ import (
 	"core.internal/shared/harness"
 	"core.internal/shared/spec"
 	"core.internal/shared/state"
+	"core.internal/shared/testutil/testbus"
 	"core.internal/shared/testutil/testnode"
 	"core.internal/shared/testutil/testproc"
 )
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("waiting")
 		select {}
 	}})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, testbus.Clock())
 }
 
 // inner is a test within a test: what it reports is looked at.
@@ -157,7 +158,7 @@ func TestLeavesNothing(t *testing.T) {
 	if len(in.logs) > 0 {
 		t.Errorf("a test that passes says %q", in.logs)
 	}
-	if err := goleak.Find(goroutines); err != nil {
+	if err := goleak.Find(goroutines, testbus.Clock()); err != nil {
 		t.Errorf("goroutines: %v", err)
 	}
 	if after := descriptors(t); !slices.Equal(after, before) {

@@ -128,7 +128,8 @@ type Finder interface {
 	Recorded() ([]string, error)
 	// Ended returns the recorded instance of id that is known to have ended,
 	// its Done closed, where Adopt found nothing running; nil if there is
-	// none. The caller compares its Instance with what it has stated.
+	// none. Its PID is 0 where it was about to be started and never ran. The
+	// caller compares its Instance with what it has stated.
 	Ended(id string) Process
 	// Forget removes the record of an instance that has ended.
 	Forget(id string) error

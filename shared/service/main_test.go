@@ -13,7 +13,7 @@ import (
 	"core.internal/shared/testutil/testbus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 // get asks for a path and returns status and body.
 func get(t *testing.T, address, path string) (int, string) {

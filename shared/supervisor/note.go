@@ -13,6 +13,7 @@ import (
 // started. The runner keeps it with its record of the process.
 type note struct {
 	Restarts int            `json:"restarts"`
+	Boot     events.ID      `json:"boot,omitempty"` // of the node, see [Options.Boot]
 	Request  events.ID      `json:"request,omitempty"`
 	Due      time.Time      `json:"due,omitzero"` // a cron job's time, from which its intervals are counted
 	Ports    []events.Port  `json:"ports,omitempty"`

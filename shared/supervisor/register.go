@@ -17,7 +17,9 @@ import (
 // found is what a runner knows of a service from before.
 type found struct {
 	running process.Process // adopted; nil if none
-	ended   process.Process // nil if none
+	ended   process.Process // the last that was started, where it is gone; nil if none
+	note    note            // of that
+	resume  bool            // what is known of it holds in this boot of the node
 }
 
 // Register makes services known, in dependency order, and takes over those that
@@ -53,14 +55,28 @@ func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
 }
 
 func (s *Supervisor) find(ctx context.Context, id string) (found, error) {
+	f := found{resume: s.opt.Resume}
 	p, err := s.opt.Runner.Adopt(ctx, id)
 	if err != nil || p != nil {
-		return found{running: p}, err
+		f.running = p
+		return f, err
 	}
-	if f, ok := s.opt.Runner.(process.Finder); ok {
-		return found{ended: f.Ended(id)}, nil
+	r, ok := s.opt.Runner.(process.Finder)
+	if !ok {
+		return f, nil
 	}
-	return found{}, nil
+	ended := r.Ended(id)
+	if ended == nil {
+		return f, nil
+	}
+	n, err := noteOf(ended)
+	if err != nil {
+		s.opt.Log.Warn("how a service ended is not counted", "service", id, "error", err)
+		return f, nil
+	}
+	f.ended, f.note = ended, n
+	f.resume = f.resume || n.Boot != "" && n.Boot == s.opt.Boot
+	return f, nil
 }
 
 // register is one service's Register, in Run's goroutine. replaced says that a
@@ -124,47 +140,6 @@ func (s *Supervisor) want(u *unit, f found) {
 	}
 }
 
-// take takes over what is there of a service that is new here.
-func (s *Supervisor) take(u *unit, f found) {
-	prior, had := s.before(u.id)
-	switch {
-	case f.running != nil:
-		s.adopt(u, f.running, prior)
-	case had:
-		s.recall(u, prior, f.ended)
-	}
-	if f.ended != nil && s.opt.Resume {
-		s.recount(u, f.ended, had)
-	}
-}
-
-// recount goes on from the last instance that was started, where its facts are
-// lost: with the memory of the bus, or with a supervisor that was killed before they
-// had left. known says that the bus has others.
-func (s *Supervisor) recount(u *unit, ended process.Process, known bool) {
-	n, err := noteOf(ended)
-	if err != nil {
-		s.opt.Log.Warn("restarts of a service are not counted", "service", u.id, "error", err)
-		return
-	}
-	if known && n.Restarts <= u.restarts {
-		return
-	}
-	u.restarts, u.answered = n.Restarts, n.Request
-	// That a run which went well is done has been forgotten: the next is another run.
-	if exit := ended.Exit(); !known && !done(u.spec, exit) {
-		s.recordEnd(u, exit, process.End{})
-	}
-}
-
-// recordEnd lets the restart policy know of an end that was stated, or cannot be any
-// more.
-func (s *Supervisor) recordEnd(u *unit, x process.Exit, e process.End) {
-	e.At, e.OK = s.opt.Now(), x.OK()
-	e.Reason = state.ExitReason(events.ServiceExited{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown})
-	u.history = u.policy.Record(u.history, e)
-}
-
 // typeOf is the process's type where it is not the usual one.
 func typeOf(l spec.Located) string {
 	if l.Process.Type == spec.TypeService {
@@ -191,106 +166,6 @@ func (s *Supervisor) before(id events.Entity) (state.Service, bool) {
 	}
 	v, ok := s.mine(*s.opt.Prior)[id]
 	return v, ok
-}
-
-// adopt takes over a process that runs.
-func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
-	n, err := noteOf(p)
-	if err != nil {
-		s.opt.Log.Warn("a service was adopted without what is known of it: its ports and health check come back with its next start",
-			"service", u.id, "pid", p.PID(), "error", err)
-	}
-	u.proc, u.instance, u.state = p, p.Instance(), state.ServiceRunning
-	u.restarts, u.answered, u.kept, u.ran = n.Restarts, n.Request, n.Ports, u.spec
-	u.built = Built{Ports: n.Ports, Routes: n.Routes, Checks: n.Checks}
-	if prior.Instance == u.instance {
-		switch prior.Health {
-		case state.HealthHealthy:
-			u.health, u.since = state.HealthHealthy, prior.HealthyAt
-		case state.HealthUnready:
-			u.health, u.detail = state.HealthUnready, prior.Reason
-		}
-	}
-	s.watch(u, p)
-	s.state(u, events.ServiceStarted{
-		Instance: u.instance, PID: p.PID(), Restarts: u.restarts, Ports: n.Ports, Routes: n.Routes, Adopted: true, Restart: u.answered,
-		Unenforced: unenforced(p),
-	})
-	s.opt.Log.Info("service adopted", "service", u.id, "pid", p.PID())
-	s.check(u)
-	if !u.gone {
-		s.reroute(u)
-	}
-	u.count(n.Due)
-	if u.replaces() {
-		u.due(u.schedule.Next(s.opt.Now()))
-	}
-}
-
-// recall goes on from what was known of a service that does not run.
-func (s *Supervisor) recall(u *unit, prior state.Service, ended process.Process) {
-	u.kept = prior.Ports
-	if s.opt.Resume {
-		u.restarts, u.answered = prior.Restarts, prior.Answers
-		u.count(dueOf(prior, ended))
-	}
-	switch {
-	case prior.Alive():
-		s.recallEnd(u, prior, ended)
-	case !s.opt.Resume && prior.State != state.ServiceIdle && prior.State != state.ServiceStopped:
-		u.state = state.ServiceExited // a new boot begins anew
-	default:
-		u.state = prior.State
-		switch x := prior.LastExit; prior.State {
-		case state.ServiceFailed, state.ServiceCompleted:
-			u.answered = u.desired.Restart
-		case state.ServiceExited, state.ServiceBackoff, state.ServiceWaiting:
-			if x != nil && s.opt.Resume {
-				exit := process.Exit{Code: x.Code, Signal: x.Signal, Unknown: x.Unknown}
-				s.recordEnd(u, exit, process.End{HealthySince: prior.HealthyAt, Expected: x.Expected && !done(u.spec, exit)})
-			}
-		}
-	}
-}
-
-// recallEnd takes the end of an instance that was there when an earlier supervisor was.
-// What follows an end may not be done.
-func (s *Supervisor) recallEnd(u *unit, prior state.Service, ended process.Process) {
-	exit := process.Exit{Code: -1, Unknown: true}
-	if ended != nil && ended.Instance() == prior.Instance {
-		exit = ended.Exit()
-	}
-	stopped := prior.State == state.ServiceStopping && !strings.HasPrefix(prior.Reason, state.Ended)
-	fact := events.ServiceExited{
-		Instance: prior.Instance, PID: prior.PID, Code: exit.Code, Signal: exit.Signal, Unknown: exit.Unknown,
-		Expected: stopped || done(u.spec, exit), LastLines: exit.LastLines,
-	}
-	end := process.End{At: s.opt.Now(), OK: exit.OK(), Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: stopped, Unstarted: prior.PID == 0}
-	over := func() {
-		u.state, u.lastLines = state.ServiceExited, exit.LastLines
-		if s.opt.Resume {
-			u.history = u.policy.Record(u.history, end)
-		}
-		u.cause = s.state(u, fact).ID
-	}
-	if !s.opt.Resume || prior.PID == 0 {
-		over()
-		return
-	}
-	u.state, u.instance = prior.State, prior.Instance
-	s.after(u, u.spec, prior.Ports, exit, over)
-}
-
-// dueOf is a time for which a service's run was scheduled, as far as that is known.
-func dueOf(prior state.Service, ended process.Process) time.Time {
-	if prior.State == state.ServiceScheduled || ended == nil || ended.Instance() != prior.Instance {
-		return prior.Until
-	}
-	n, err := noteOf(ended)
-	if err != nil {
-		return time.Time{} // said where it is adopted; its intervals begin anew
-	}
-	return n.Due
 }
 
 // sort puts the units into dependency order.

@@ -82,6 +82,9 @@ type Options struct {
 	// Resume: Prior is of this boot of the node, so that what had failed or
 	// completed stays so.
 	Resume bool
+	// Boot names this boot of the node, if it has a name: what the runner knows of an
+	// instance of this boot holds even where Prior is not of it.
+	Boot events.ID
 	// Gate names a condition without which nothing is started, and about which
 	// nothing is said; none if empty.
 	Gate string

@@ -341,37 +341,6 @@ func TestAdoption(t *testing.T) {
 	})
 }
 
-// Restarts whose facts are lost are counted all the same: those of an instance that
-// the bus does not know, and those of a service that it has forgotten.
-func TestRecount(t *testing.T) {
-	for _, c := range []struct {
-		resume bool
-		want   [5]int
-	}{{true, [5]int{4, 6, 8, 3, 2}}, {false, [5]int{0, 0, 0, 0, 0}}} {
-		synctest.Test(t, func(t *testing.T) {
-			r := newScripted()
-			for id, restarts := range map[string]int{"newer": 3, "older": 1, "forgotten": 7} {
-				r.dead[id] = &fake{r: r, id: id, instance: "last-" + id, note: fmt.Sprintf(`{"restarts":%d}`, restarts), pid: 7}
-			}
-			prior := state.New("local")
-			prior.Services = map[events.Entity]state.Service{
-				"newer": {ID: "newer", State: state.ServiceRunning, Instance: "first-newer", PID: 6, Restarts: 1},
-				"older": {ID: "older", State: state.ServiceStarting, Instance: "next-older", Restarts: 5},
-				"crash": {ID: "crash", State: state.ServiceExited, Instance: "last-crash", Restarts: 2, LastExit: &events.ServiceExited{Signal: "SIGKILL"}},
-				"asked": {ID: "asked", State: state.ServiceExited, Instance: "last-asked", Restarts: 2, LastExit: &events.ServiceExited{Expected: true}},
-			}
-			n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume = &prior, c.resume })
-			register(t, n, "newer:", "older:", "forgotten:", "crash:", "asked:")
-			synctest.Wait()
-			for i, id := range []events.Entity{"newer", "older", "forgotten", "crash", "asked"} {
-				if v, _ := n.Service(id); v.Restarts != c.want[i] || v.State != state.ServiceRunning {
-					t.Errorf("resume %t: %s is %s and has %d restarts, want %d", c.resume, id, v.State, v.Restarts, c.want[i])
-				}
-			}
-		})
-	}
-}
-
 // While more is to be started than can be at once, and no longer, facts may be kept
 // back.
 func TestCrowd(t *testing.T) {
@@ -401,30 +370,6 @@ func TestCrowd(t *testing.T) {
 			}
 		})
 	}
-}
-
-// What a job did is forgotten with the memory of the bus, and it runs again: that is no
-// restart where it had gone well, neither in its count nor in its trace.
-func TestRecountOfJobs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newScripted()
-		for id, code := range map[string]int{"well": 0, "badly": 3} {
-			r.life[id] = time.Second
-			r.dead[id] = &fake{r: r, id: id, instance: "last-" + id, note: `{"restarts":2}`, pid: 7, exit: process.Exit{Code: code}}
-		}
-		prior := state.New("local")
-		n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume = &prior, true })
-		specs := []spec.Located{job(t, "well", `"type":"oneshot"`), job(t, "badly", `"type":"oneshot","restartPolicy":"on-failure"`)}
-		if err := n.Register(t.Context(), specs); err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(time.Minute)
-		for id, want := range map[events.Entity]int{"well": 2, "badly": 3} {
-			if v, _ := n.Service(id); v.Restarts != want || v.State != state.ServiceCompleted || r.count(string(id)) != 1 {
-				t.Errorf("%s is %s after %d runs and has %d restarts, want %d", id, v.State, r.count(string(id)), v.Restarts, want)
-			}
-		}
-	})
 }
 
 // On a new boot of the node what had failed begins anew, and what an old log

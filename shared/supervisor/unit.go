@@ -126,7 +126,7 @@ func (s *Supervisor) start(u *unit, a controller.Action) {
 	s.jobs = append(s.jobs, job{
 		u: u, ctx: ctx, spec: u.spec,
 		instance: Instance{Name: u.instance, Kept: u.kept},
-		note:     note{Restarts: u.restarts, Request: u.answered, Due: u.anchor},
+		note:     note{Restarts: u.restarts, Boot: s.opt.Boot, Request: u.answered, Due: u.anchor},
 	})
 }
 

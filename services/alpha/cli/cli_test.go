@@ -19,7 +19,7 @@ import (
 	"core.internal/shared/testutil/testservice"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 // TestServeAndGreet runs the program as its spec does, by its environment alone.
 func TestServeAndGreet(t *testing.T) {

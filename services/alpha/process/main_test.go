@@ -14,7 +14,7 @@ import (
 	"core.internal/shared/testutil/testservice"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 // alpha is one running alpha.
 type alpha struct {

@@ -19,7 +19,7 @@ import (
 	"core.internal/shared/testutil/testservice"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 // beta is one running beta.
 type beta struct {

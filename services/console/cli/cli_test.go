@@ -24,7 +24,7 @@ import (
 	"core.internal/shared/testutil/testservice"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 // TestConsole runs the program as its spec does, by its environment alone, and
 // goes in by the link that it prints.

@@ -24,7 +24,8 @@ type Config struct {
 	Node   events.Node
 	Listen string // host:port, port 0 for any; empty for in-process connections only
 	Store  string // Memory (the default) or File
-	// StoreDir holds the file store, under its own name; unused for Memory.
+	// StoreDir holds the file store, under its own name. A memory store keeps there
+	// what is gone when it ends; in the directory for temporary files if empty.
 	StoreDir string
 	Keys     string // the key directory
 	// Sync is how often the file store is written through to the disk, "always"

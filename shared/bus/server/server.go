@@ -152,13 +152,17 @@ func (s *Server) probe() error {
 	return l.Close()
 }
 
-// directory returns where the server may write, held by this process alone.
+// directory returns where the server may write, held by this process alone. A memory
+// store has nothing of worth there, and what a bus that was killed left goes.
 func (s *Server) directory() (dir string, release func(), err error) {
-	if s.config.Store == Memory {
+	if s.config.StoreDir == "" {
 		dir, err := os.MkdirTemp("", "core-bus-*")
 		return dir, func() { os.RemoveAll(dir) }, err
 	}
 	dir = filepath.Join(s.config.StoreDir, "jetstream")
+	if s.config.Store == Memory {
+		dir = filepath.Join(s.config.StoreDir, "memory")
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, err
 	}
@@ -170,7 +174,21 @@ func (s *Server) directory() (dir string, release func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return dir, func() { lock.Close() }, nil
+	if s.config.Store == File {
+		return dir, func() { lock.Close() }, nil
+	}
+	release = func() {
+		os.RemoveAll(dir)
+		lock.Close()
+	}
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	if err != nil {
+		release()
+	}
+	return dir, release, err
 }
 
 // start starts the server without its port.

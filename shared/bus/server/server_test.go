@@ -22,10 +22,11 @@ import (
 	"core.internal/shared/bus"
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
+	"core.internal/shared/testutil/testbus"
 	"core.internal/shared/testutil/testproc"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 func config(t *testing.T, sources ...events.Source) server.Config {
 	t.Helper()
@@ -128,7 +129,7 @@ func TestReady(t *testing.T) {
 func empty(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && d.Name() != "lock" {
 			t.Errorf("there is %s", path)
 		}
 		return err
@@ -199,15 +200,38 @@ func TestTaken(t *testing.T) {
 }
 
 func TestOneServerPerStore(t *testing.T) {
+	for _, store := range []string{server.Memory, server.File} {
+		c := config(t)
+		c.Store = store
+		run(t, c)
+		s, err := server.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(within(t)); err == nil || !strings.Contains(err.Error(), "is in use by another bus") {
+			t.Errorf("%s: got %v", store, err)
+		}
+	}
+}
+
+// Buses with a memory store that are killed leave nothing that adds up.
+func TestMemoryLeavesNothing(t *testing.T) {
 	c := config(t)
-	c.Store = server.File
-	run(t, c)
-	s, err := server.New(c)
-	if err != nil {
+	left := filepath.Join(c.StoreDir, "memory", "jetstream", "of-one-that-was-killed")
+	if err := os.MkdirAll(left, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Run(within(t)); err == nil || !strings.Contains(err.Error(), "is in use by another bus") {
-		t.Errorf("got %v", err)
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Run("while it runs", func(t *testing.T) {
+		run(t, c)
+		if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", left, err)
+		}
+	})
+	for dir, want := range map[string]int{c.StoreDir: 1, os.TempDir(): 0} { // the lock
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != want {
+			t.Errorf("%s has %v (%v)", dir, entries, err)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"core.internal/shared/pipeline"
 	"core.internal/shared/pipeline/coordinator"
 	"core.internal/shared/pipeline/step"
+	"core.internal/shared/testutil/testbus"
 )
 
 const node events.Node = "local"
@@ -29,7 +30,7 @@ const node events.Node = "local"
 func TestMain(m *testing.M) {
 	switch os.Getenv("COORDINATOR_TEST") {
 	case "":
-		goleak.VerifyTestMain(m)
+		goleak.VerifyTestMain(m, testbus.Clock())
 	case "wait":
 		fmt.Println("waiting", os.Getpid())
 		select {}

@@ -85,9 +85,11 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	default:
-		if j.started.PID == 0 && err != nil {
+		if j.started.PID == 0 && err != nil { // the intent came to nothing
 			p.dissolve()
-			return nil, r.discard(id) // the intent came to nothing
+			close(p.swept)
+			r.leave(p, exitRecord{Code: -1, Unknown: true})
+			return nil, nil
 		}
 		p.identity, p.untold = j.started, true
 		if err == nil { // a zombie: perhaps our own child
@@ -198,12 +200,17 @@ func (r *Runner) bury(ctx context.Context, p *proc, x *exitRecord) error {
 		p.remember()
 		p.drainLeft()
 	}
-	p.finish(*x)
+	r.leave(p, *x)
+	return p.held
+}
+
+// leave makes an instance that is gone known to [Runner.Ended].
+func (r *Runner) leave(p *proc, x exitRecord) {
+	p.finish(x)
 	close(p.done)
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.ended[p.rec.ID] = p
-	r.mu.Unlock()
-	return p.held
 }
 
 // drainLeft brings what FIFOs still have to the log.

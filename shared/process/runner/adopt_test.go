@@ -405,8 +405,14 @@ func TestIntentOnly(t *testing.T) {
 		if err := os.WriteFile(record, append(first, '\n'), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if p := b.adopt("one"); p != nil || b.Ended("one") != nil || len(left(t, b.dir)) != 0 {
-			t.Errorf("an intent that came to nothing: %v %v %q", p, b.Ended("one"), left(t, b.dir))
+		if p := b.adopt("one"); p != nil {
+			t.Errorf("adopted %v of an intent that came to nothing", p)
+		}
+		if p := b.Ended("one"); p == nil || p.PID() != 0 || p.Instance() != c.Instance || !p.Exit().Unknown {
+			t.Errorf("an intent that came to nothing: %v", p)
+		}
+		if err := b.Forget("one"); err != nil || len(left(t, b.dir)) != 0 {
+			t.Errorf("forget: %v, left %q", err, left(t, b.dir))
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"core.internal/shared/bus"
 	"core.internal/shared/bus/server"
 	"core.internal/shared/events"
@@ -117,4 +119,11 @@ func (b *Bus) Connect(s events.Source) *bus.Conn {
 	}
 	b.t.Cleanup(c.Close)
 	return c
+}
+
+// Clock is for goleak, of a test binary that runs a bus: the clock that all stores of a
+// process share stays where a stream was made in the moment in which its server shut
+// down.
+func Clock() goleak.Option {
+	return goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/ats.Register.func1")
 }

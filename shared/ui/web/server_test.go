@@ -24,7 +24,7 @@ import (
 	"core.internal/shared/testutil/testbus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testbus.Clock()) }
 
 const secret Token = "a-token-of-more-than-16-characters"
 
