@@ -106,7 +106,7 @@ func (s *Supervisor) adopt(u *unit, p process.Process, prior state.Service) {
 func (s *Supervisor) recall(u *unit, prior state.Service, f found) {
 	u.kept = prior.Ports
 	if f.resume {
-		u.restarts, u.answered = prior.Restarts, prior.Answers
+		u.restarts, u.answered = max(prior.Restarts, f.note.Restarts), prior.Answers
 		u.count(dueOf(prior, f))
 	}
 	switch {

@@ -38,6 +38,7 @@ func TestRecount(t *testing.T) {
 		{"ended while nobody was there", &state.Service{State: state.ServiceRunning, Instance: "last", PID: 7, Restarts: 2}, ran(2), 3, "exited: SIGKILL"},
 		{"its end was stated", &state.Service{State: state.ServiceExited, Restarts: 2, LastExit: killed}, ran(2), 3, ""},
 		{"and no record is left", &state.Service{State: state.ServiceExited, Restarts: 2, LastExit: killed}, nil, 3, ""},
+		{"and not its start", &state.Service{State: state.ServiceExited, LastExit: killed}, ran(2), 3, ""},
 		{"it was asked to end", &state.Service{State: state.ServiceExited, Restarts: 2, LastExit: &events.ServiceExited{Instance: "last", Expected: true}}, ran(2), 2, ""},
 		{"forked, not stated", &state.Service{State: state.ServiceStarting, Instance: "last", Restarts: 2}, ran(2), 3, "exited: SIGKILL"},
 		{"stated, not forked", &state.Service{State: state.ServiceStarting, Instance: "last", Restarts: 2}, intent(2), 2, "exited: " + unran},

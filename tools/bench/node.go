@@ -168,6 +168,21 @@ func (t *tailBuffer) Write(b []byte) (int, error) {
 
 func last(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
 
+// about are the lines of procd's log about a service.
+func (n *node) about(id string) string {
+	var text strings.Builder
+	paths, _ := filepath.Glob(filepath.Join(n.logs(), "procd*.log*"))
+	for _, p := range paths {
+		b, _ := os.ReadFile(p)
+		for line := range strings.Lines(string(b)) {
+			if strings.Contains(line, `"service":"`+id+`"`) {
+				text.WriteString(line)
+			}
+		}
+	}
+	return text.String()
+}
+
 // lastWords are the last lines of the logs of launcher and daemons.
 func (n *node) lastWords() string {
 	var text strings.Builder

@@ -205,7 +205,7 @@ func (s *siege) judge(ctx context.Context, patience time.Duration) ([]string, er
 			if err != nil {
 				text = fmt.Append(text, err)
 			}
-			wrong = slices.Insert(wrong, 1, fmt.Sprintf("launcher trace %s: %s", id, text))
+			wrong = slices.Insert(wrong, 1, fmt.Sprintf("launcher trace %s: %s", id, text), "procd's log: "+s.n.about(id))
 		}
 	}
 	orphans, err := s.orphans(ctx, status)

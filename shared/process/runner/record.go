@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"core.internal/shared/process"
 )
 
@@ -110,13 +112,29 @@ func recordPath(dir, id string) string { return filepath.Join(dir, id+recordSuff
 // makes no files.
 func fifoPath(dir, id, stream string) string { return filepath.Join(dir, id+"."+stream) }
 
-// begin writes a journal's first line over whatever was there.
+// begin writes a journal's first line over whatever was there: in one write, so that at
+// any moment the file tells of this instance or of the one before.
 func (r *record) begin(dir string) (*os.File, error) {
-	f, err := os.OpenFile(recordPath(dir, r.ID), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	line, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := put(f, r); err != nil {
+	line = append(line, '\n')
+	f, err := os.OpenFile(recordPath(dir, r.ID), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	before, err := f.Stat()
+	if err == nil {
+		_, err = f.Write(append(line, bytes.Repeat([]byte{'\n'}, max(0, int(before.Size())-len(line)))...))
+	}
+	if err == nil && before.Size() > int64(len(line)) {
+		err = f.Truncate(int64(len(line)))
+	}
+	if err == nil { // a reaper adds to it too
+		_, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, unix.O_APPEND)
+	}
+	if err != nil {
 		f.Close()
 		os.Remove(f.Name())
 		return nil, err
