@@ -179,11 +179,11 @@ func TestLeavesNothing(t *testing.T) {
 		l.Close()
 	}
 	// Logs and keys stay for whoever looks at what happened; nothing else does,
-	// but the lock's file, which nobody holds.
+	// but the files of the node's and the bus's locks, which nobody holds.
 	if pid, err := boot.Holder(n.Layout); pid != 0 || err != nil {
 		t.Errorf("the node is held by %d, %v", pid, err)
 	}
-	for dir, want := range map[string][]string{n.Layout.Root: {"bin", "test"}, n.Layout.Dir: {"keys", "lock", "logs", "run"}, n.Layout.Run(): nil} {
+	for dir, want := range map[string][]string{n.Layout.Root: {"bin", "test"}, n.Layout.Dir: {"keys", "lock", "logs", "run", "store"}, n.Layout.Run(): nil, n.Layout.Store(): {"lock"}} {
 		entries, err := os.ReadDir(dir)
 		var names []string
 		for _, e := range entries {
