@@ -11,13 +11,14 @@ import (
 	"core.internal/shared/state"
 )
 
-// Each end counts once and a completed oneshot stays so, though the bus and procd are
+// Each end counts once and a completed oneshot stays so, with what follows it, though the bus and procd are
 // killed together, and the service in between.
 func TestEndsOutliveBusAndProcd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"alpha": ""})
 	ran := filepath.Join(t.TempDir(), "ran")
-	r.write("job", fmt.Sprintf(`{"id":"job","process":{"type":"oneshot","command":"/bin/sh","args":["-c","echo once >>%s"]},"profiles":["default"]}`, ran))
+	r.write("job", fmt.Sprintf(`{"id":"job","process":{"type":"oneshot","command":"/bin/sh","args":["-c","echo once >>%[1]s"],
+		"postStop":[{"command":["sh","-c","echo after >>%[1]s"]}]},"profiles":["default"]}`, ran))
 	step := r.launcher()
 	step("controller", events.StageStarting{Index: 4})
 	step("services", events.StageStarting{Index: 6})
@@ -42,7 +43,7 @@ func TestEndsOutliveBusAndProcd(t *testing.T) {
 		r.view = r.newView()
 		procd = r.child()
 	}
-	if text, err := os.ReadFile(ran); err != nil || string(text) != "once\n" {
+	if text, err := os.ReadFile(ran); err != nil || string(text) != "once\nafter\n" {
 		t.Errorf("the job ran: %q (%v)", text, err)
 	}
 }

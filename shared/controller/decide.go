@@ -64,6 +64,9 @@ const (
 	Schedule Verb = "schedule" // service.scheduled
 )
 
+// NextRunDue is the reason for the stop of a run that another replaces.
+const NextRunDue = "its next run is due"
+
 // Action is one thing to do.
 type Action struct {
 	Verb   Verb
@@ -161,9 +164,9 @@ func (d *decision) replace(i int) {
 	case s.asked():
 		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "restart requested"})
 	case s.Replace && s.due(d.now):
-		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "its next run is due"})
+		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: NextRunDue})
 	case s.State == state.ServiceRunning && s.Health == state.HealthUnhealthy && s.Policy.Restart != spec.RestartNever:
-		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: "unhealthy: " + s.Detail, Sick: true})
+		d.do(i, state.ServiceStopping, Action{Verb: Stop, Reason: state.Unhealthy + s.Detail, Sick: true})
 	}
 }
 

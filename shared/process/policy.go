@@ -86,12 +86,22 @@ type End struct {
 // History is what a policy remembers of one process. The zero value is a process
 // that has not ended yet.
 type History struct {
-	Last End
+	Last End `json:"last,omitzero"`
 	// Ended is false in the zero value, and after a request to begin anew.
-	Ended  bool
-	Streak int         // ends since the last healthy uptime of Reset
-	Recent []time.Time // ends within Window, oldest first
-	Ran    bool        // one of the ends in a row was of an instance that ran
+	Ended  bool        `json:"ended,omitempty"`
+	Streak int         `json:"streak,omitempty"` // ends since the last healthy uptime of Reset
+	Recent []time.Time `json:"recent,omitempty"` // ends within Window, oldest first
+	Ran    bool        `json:"ran,omitempty"`    // one of the ends in a row was of an instance that ran
+}
+
+// remembered is how many ends a [History.Brief] has at most.
+const remembered = 32
+
+// Brief is h without its last end, and with no more than the latest of the ends in its
+// window: for keeping.
+func (h History) Brief() History {
+	h.Last, h.Recent = End{}, h.Recent[max(0, len(h.Recent)-remembered):]
+	return h
 }
 
 // Record adds an end. It does not change h.

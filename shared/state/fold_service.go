@@ -113,6 +113,9 @@ func ExitReason(f events.ServiceExited) string {
 // follows its end runs.
 const Ended = "ended: "
 
+// Unhealthy begins the reason of a stop for what a health check said.
+const Unhealthy = "unhealthy: "
+
 // Alive reports whether the service has, or is about to have, a process.
 func (s Service) Alive() bool {
 	return s.State == ServiceStarting || s.State == ServiceRunning || s.State == ServiceStopping

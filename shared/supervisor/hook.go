@@ -130,6 +130,13 @@ func (s *Supervisor) after(u *unit, l spec.Located, kept []events.Port, exit pro
 			if err != nil {
 				s.opt.Log.Warn("after the end of a service", "service", u.id, "instance", instance, "error", err)
 			}
+			if f, ok := s.opt.Runner.(interface {
+				Follow(id, instance string) error
+			}); ok {
+				if err := f.Follow(string(u.id), instance); err != nil {
+					s.opt.Log.Warn("its postStop commands may run again", "service", u.id, "instance", instance, "error", err)
+				}
+			}
 			over()
 		})
 	})

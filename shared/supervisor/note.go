@@ -12,13 +12,15 @@ import (
 // note is what a supervisor needs to go on with an instance that an earlier one
 // started. The runner keeps it with its record of the process.
 type note struct {
-	Restarts int            `json:"restarts"`
-	Boot     events.ID      `json:"boot,omitempty"` // of the node, see [Options.Boot]
-	Request  events.ID      `json:"request,omitempty"`
-	Due      time.Time      `json:"due,omitzero"` // a cron job's time, from which its intervals are counted
-	Ports    []events.Port  `json:"ports,omitempty"`
-	Routes   []events.Route `json:"routes,omitempty"`
-	Checks                  // how its health is known
+	Restarts int             `json:"restarts"`
+	Boot     events.ID       `json:"boot,omitempty"`    // of the node, see [Options.Boot]
+	Intended time.Time       `json:"intended,omitzero"` // when its start was stated
+	History  process.History `json:"history,omitzero"`  // before it
+	Request  events.ID       `json:"request,omitempty"`
+	Due      time.Time       `json:"due,omitzero"` // a cron job's time, from which its intervals are counted
+	Ports    []events.Port   `json:"ports,omitempty"`
+	Routes   []events.Route  `json:"routes,omitempty"`
+	Checks                   // how its health is known
 }
 
 func (n note) encode() (string, error) {
@@ -29,7 +31,7 @@ func (n note) encode() (string, error) {
 	return string(b), nil
 }
 
-// noteOf returns the note of an adopted instance; the zero one where its runner
+// noteOf returns the note of an instance that an earlier supervisor started; the zero one where its runner
 // keeps none.
 func noteOf(p process.Process) (note, error) {
 	r, ok := p.(process.Recorded)

@@ -47,26 +47,26 @@ func (s *Supervisor) Orphans(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look for processes whose spec is gone: %w", err)
 		}
-		if err := s.do(ctx, func() { s.orphan(events.Entity(id), f.running) }); err != nil {
+		if err := s.do(ctx, func() { s.orphan(events.Entity(id), f) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Supervisor) orphan(id events.Entity, running process.Process) {
+func (s *Supervisor) orphan(id events.Entity, f found) {
 	if s.byID[id] != nil {
 		return
 	}
 	u := &unit{id: id, gone: true, health: state.HealthUnknown, stopped: true, policy: process.DefaultPolicy(spec.RestartNever)}
 	s.byID[id] = u
 	s.units = append(s.units, u)
-	if running == nil {
+	if f.running == nil {
 		s.forget(u)
 		return
 	}
 	prior, _ := s.before(id)
-	s.adopt(u, running, prior)
+	s.adopt(u, f, prior)
 	s.sort()
 }
 

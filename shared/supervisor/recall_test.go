@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"core.internal/shared/controller"
 	"core.internal/shared/events"
 	"core.internal/shared/process"
 	"core.internal/shared/spec"
@@ -20,7 +22,7 @@ import (
 func TestRecount(t *testing.T) {
 	killed := &events.ServiceExited{Instance: "last", PID: 6, Code: -1, Signal: "SIGKILL"}
 	ran := func(restarts int) *fake {
-		return &fake{instance: "last", note: fmt.Sprintf(`{"restarts":%d,"boot":"b1"}`, restarts), pid: 7, exit: process.Exit{Code: -1, Signal: "SIGKILL"}}
+		return &fake{instance: "last", note: fmt.Sprintf(`{"restarts":%d,"boot":"b1","intended":"1999-12-31T10:00:00Z"}`, restarts), pid: 7, exit: process.Exit{Code: -1, Signal: "SIGKILL"}}
 	}
 	const unran = "its supervisor was gone before it ran, expected"
 	intent := func(restarts int) *fake {
@@ -28,6 +30,9 @@ func TestRecount(t *testing.T) {
 		f.pid, f.exit = 0, process.Exit{Code: -1, Unknown: true}
 		return f
 	}
+	// What was stated after the start of the last instance.
+	later := time.Date(1999, 12, 31, 11, 0, 0, 0, time.UTC)
+	const sick = state.Unhealthy + "hangs"
 	for _, c := range []struct {
 		name  string
 		prior *state.Service // nil: the bus knows nothing
@@ -39,10 +44,13 @@ func TestRecount(t *testing.T) {
 		{"its end was stated", &state.Service{State: state.ServiceExited, Restarts: 2, LastExit: killed}, ran(2), 3, ""},
 		{"and no record is left", &state.Service{State: state.ServiceExited, Restarts: 2, LastExit: killed}, nil, 3, ""},
 		{"and not its start", &state.Service{State: state.ServiceExited, LastExit: killed}, ran(2), 3, ""},
+		{"another did not even run", &state.Service{State: state.ServiceExited, Since: later, Restarts: 2, LastExit: &events.ServiceExited{Instance: "next", Code: -1, Reason: "held"}}, ran(2), 3, ""},
+		{"it was ended for its health", &state.Service{State: state.ServiceStopping, Since: later, Reason: sick, Instance: "last", PID: 7, Restarts: 2}, ran(2), 3, "exited: SIGKILL, expected"},
+		{"and backs off for it", &state.Service{State: state.ServiceBackoff, Since: later, Reason: sick, Restarts: 2, LastExit: &events.ServiceExited{Instance: "last", PID: 7, Expected: true}}, ran(2), 3, ""},
 		{"it was asked to end", &state.Service{State: state.ServiceExited, Restarts: 2, LastExit: &events.ServiceExited{Instance: "last", Expected: true}}, ran(2), 2, ""},
 		{"forked, not stated", &state.Service{State: state.ServiceStarting, Instance: "last", Restarts: 2}, ran(2), 3, "exited: SIGKILL"},
 		{"stated, not forked", &state.Service{State: state.ServiceStarting, Instance: "last", Restarts: 2}, intent(2), 2, "exited: " + unran},
-		{"stated, not even recorded", &state.Service{State: state.ServiceStarting, Instance: "next", Restarts: 3}, ran(2), 3, "exited: " + unran},
+		{"stated, not even recorded", &state.Service{State: state.ServiceStarting, Since: later, Instance: "next", Restarts: 3}, ran(2), 3, "exited: " + unran},
 		{"stated, nothing recorded", &state.Service{State: state.ServiceStarting, Instance: "next", Restarts: 3}, nil, 3, "exited: " + unran},
 		{"the bus is an instance behind", &state.Service{State: state.ServiceRunning, Instance: "old", PID: 5, Restarts: 1}, ran(2), 3, "exited: -1, starting, exited: SIGKILL"},
 		{"several, and an intent", &state.Service{State: state.ServiceRunning, Instance: "old", PID: 5, Restarts: 1}, intent(4), 4, "exited: -1, starting, exited: " + unran},
@@ -92,6 +100,69 @@ func TestRecount(t *testing.T) {
 	}
 }
 
+// That somebody asked for an instance is known from its record where the bus lost it: the
+// instance that runs is left alone, and its end counts.
+func TestRecallRequest(t *testing.T) {
+	for _, bus := range []string{"", "c1"} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newScripted()
+			r.before["one"] = &fake{
+				r: r, id: "one", instance: "asked", pid: 7, done: make(chan struct{}),
+				note: `{"restarts":2,"boot":"b1","intended":"1999-12-31T10:00:00Z","request":"c2"}`,
+			}
+			prior := state.New("local")
+			if bus != "" {
+				prior.Services = map[events.Entity]state.Service{"one": {
+					ID: "one", State: state.ServiceRunning, Instance: "old", PID: 6, Restarts: 1, Answers: "c1",
+					Desired: events.ServiceDesired{Running: true, Restart: "c1"},
+				}}
+			}
+			n := begin(t, r, func(o *supervisor.Options) {
+				o.Prior, o.Resume, o.Boot = &prior, true, "b1"
+				o.Want = func(spec.Located) events.ServiceDesired {
+					return events.ServiceDesired{Running: true, Restart: events.ID(bus)}
+				}
+			})
+			register(t, n, "one:")
+			synctest.Wait()
+			if v, _ := n.Service("one"); v.Instance != "asked" || v.Desired.Restart != "c2" || v.State != state.ServiceRunning {
+				t.Fatalf("adopted: %+v", v)
+			}
+			r.before["one"].end(process.Exit{Code: 1})
+			synctest.Wait()
+			if v, _ := n.Service("one"); v.Restarts != 3 || v.State != state.ServiceRunning {
+				t.Errorf("it is %s and has %d restarts, want 3", v.State, v.Restarts)
+			}
+		})
+	}
+}
+
+// The crash budget is that of all supervisors of one boot together.
+func TestRecallBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		recent := make([]time.Time, process.DefaultPolicy("always").Budget-1)
+		for i := range recent {
+			recent[i] = now.Add(-time.Second)
+		}
+		text, err := json.Marshal(map[string]any{
+			"restarts": 6, "boot": "b1", "intended": now, "history": process.History{Ended: true, Streak: 6, Recent: recent, Ran: true},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newScripted()
+		r.dead["one"] = &fake{r: r, id: "one", instance: "last", note: string(text), pid: 7, exit: process.Exit{Code: 1}}
+		prior := state.New("local")
+		n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume, o.Boot = &prior, true, "b1" })
+		register(t, n, "one:")
+		synctest.Wait()
+		if v, _ := n.Service("one"); v.State != state.ServiceFailed || r.count("one") != 0 {
+			t.Errorf("it is %s after %d more starts", v.State, r.count("one"))
+		}
+	})
+}
+
 // In another boot of the node all counts begin anew.
 func TestRecountOfAnotherBoot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -131,13 +202,25 @@ func TestRecountOfJobs(t *testing.T) {
 	})
 }
 
-// A run that was due and never began is made up for.
+// A run that was due and never began is made up for, as no restart.
 func TestRecallRun(t *testing.T) {
+	for _, v := range []state.Service{
+		{State: state.ServiceStarting, Instance: "due", Restarts: 2},
+		{State: state.ServiceWaiting, Reason: "waiting for alpha", Restarts: 2},
+		{State: state.ServiceWaiting, Reason: "waiting for alpha", Restarts: 2, LastExit: &events.ServiceExited{Instance: "before", PID: 7, Expected: true}},
+		{State: state.ServiceStopping, Reason: controller.NextRunDue, Instance: "before", PID: 7, Restarts: 2},
+	} {
+		t.Run(string(v.State), func(t *testing.T) { recallRun(t, v) })
+	}
+}
+
+func recallRun(t *testing.T, was state.Service) {
 	synctest.Test(t, func(t *testing.T) { // at midnight
 		r := newScripted()
 		r.life["job"] = time.Second
+		was.ID = "job"
 		prior := state.New("local")
-		prior.Services = map[events.Entity]state.Service{"job": {ID: "job", State: state.ServiceStarting, Instance: "due", Restarts: 2}}
+		prior.Services = map[events.Entity]state.Service{"job": was}
 		n := begin(t, r, func(o *supervisor.Options) {
 			o.Prior, o.Resume = &prior, true
 			o.Want = func(spec.Located) events.ServiceDesired { return events.ServiceDesired{Running: true} }

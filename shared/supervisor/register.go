@@ -18,7 +18,7 @@ import (
 type found struct {
 	running process.Process // adopted; nil if none
 	ended   process.Process // the last that was started, where it is gone; nil if none
-	note    note            // of that
+	note    note            // of either
 	resume  bool            // what is known of it holds in this boot of the node
 }
 
@@ -57,26 +57,31 @@ func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
 func (s *Supervisor) find(ctx context.Context, id string) (found, error) {
 	f := found{resume: s.opt.Resume}
 	p, err := s.opt.Runner.Adopt(ctx, id)
-	if err != nil || p != nil {
-		f.running = p
+	if err != nil {
 		return f, err
 	}
-	r, ok := s.opt.Runner.(process.Finder)
-	if !ok {
-		return f, nil
+	if f.running = p; p == nil {
+		r, ok := s.opt.Runner.(process.Finder)
+		if !ok {
+			return f, nil
+		}
+		if p = r.Ended(id); p == nil {
+			return f, nil
+		}
+		f.ended = p
 	}
-	ended := r.Ended(id)
-	if ended == nil {
-		return f, nil
+	if f.note, err = noteOf(p); err != nil {
+		s.opt.Log.Warn("a service was found without what is known of it: its ports and health check come back with its next start",
+			"service", id, "pid", p.PID(), "error", err)
 	}
-	n, err := noteOf(ended)
-	if err != nil {
-		s.opt.Log.Warn("how a service ended is not counted", "service", id, "error", err)
-		return f, nil
-	}
-	f.ended, f.note = ended, n
-	f.resume = f.resume || n.Boot != "" && n.Boot == s.opt.Boot
+	f.resume = f.resume || f.note.Boot != "" && f.note.Boot == s.opt.Boot
 	return f, nil
+}
+
+// followed reports whether what follows the end of the last instance is done.
+func (f found) followed() bool {
+	p, ok := f.ended.(interface{ Followed() bool })
+	return ok && p.Followed()
 }
 
 // register is one service's Register, in Run's goroutine. replaced says that a

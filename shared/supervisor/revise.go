@@ -23,11 +23,19 @@ type Revision struct {
 // Revise carries out r as one step. It returns when all of it is wanted; cause is
 // that of what follows, and the request that new instances answer.
 func (s *Supervisor) Revise(ctx context.Context, r Revision, cause events.ID) error {
-	finds := make(map[events.Entity]found, len(r.Register))
-	for _, l := range r.Register {
-		if _, known := s.Service(events.Entity(l.ID)); known {
-			continue
+	var added []spec.Located
+	err := s.do(ctx, func() {
+		for _, l := range r.Register {
+			if s.byID[events.Entity(l.ID)] == nil {
+				added = append(added, l)
+			}
 		}
+	})
+	if err != nil {
+		return err
+	}
+	finds := make(map[events.Entity]found, len(added))
+	for _, l := range added {
 		f, err := s.find(ctx, string(l.ID))
 		if err != nil {
 			return fmt.Errorf("register %s: %w", l.ID, err)

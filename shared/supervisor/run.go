@@ -196,7 +196,7 @@ func (s *Supervisor) act(u *unit, a controller.Action) {
 		s.state(u, events.ServiceExhausted{Reason: a.Reason, LastLines: u.lastLines})
 		s.opt.Log.Warn("service failed", "service", u.id, "reason", a.Reason)
 	case controller.Settle:
-		u.state = state.ServiceStopped
+		u.state, u.history = state.ServiceStopped, process.History{}
 		u.due(time.Time{})
 		u.count(time.Time{})
 		s.rest(u)

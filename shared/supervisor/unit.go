@@ -110,7 +110,7 @@ const slots = 8
 // start states the intent to start an instance and queues it.
 func (s *Supervisor) start(u *unit, a controller.Action) {
 	switch {
-	case a.Request != u.answered || a.Anew:
+	case a.Anew:
 		u.history, u.answered = process.History{}, a.Request
 	case u.history.Ended:
 		u.restarts++ // nobody asked, and it is no other run
@@ -122,11 +122,11 @@ func (s *Supervisor) start(u *unit, a controller.Action) {
 	u.why, u.sick, u.stopped, u.exited, u.proc, u.built = "", "", true, false, nil, Built{}
 	var ctx context.Context
 	ctx, u.cancel = context.WithCancel(s.life)
-	s.state(u, events.ServiceStarting{Instance: u.instance, Restarts: u.restarts})
+	intent := s.state(u, events.ServiceStarting{Instance: u.instance, Restarts: u.restarts})
 	s.jobs = append(s.jobs, job{
 		u: u, ctx: ctx, spec: u.spec,
 		instance: Instance{Name: u.instance, Kept: u.kept},
-		note:     note{Restarts: u.restarts, Boot: s.opt.Boot, Request: u.answered, Due: u.anchor},
+		note:     note{Restarts: u.restarts, Boot: s.opt.Boot, Intended: intent.Time, History: u.history.Brief(), Request: u.answered, Due: u.anchor},
 	})
 }
 

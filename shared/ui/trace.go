@@ -178,7 +178,7 @@ func (t *tracer) then(text string) {
 func (t *tracer) exited(l *Life, b events.ServiceExited, at time.Time) {
 	how := state.ExitReason(b)
 	done := b.Expected && l.stop == "" && unasked(b) != asked
-	l.desired = b.Expected && !done && !strings.HasPrefix(l.stop, sick)
+	l.desired = b.Expected && !done && !strings.HasPrefix(l.stop, state.Unhealthy)
 	l.Crashed = !l.desired
 	switch {
 	case l.PID == 0 && !b.Expected:
@@ -194,7 +194,7 @@ func (t *tracer) exited(l *Life, b events.ServiceExited, at time.Time) {
 	}
 	t.end(l, at, cmp.Or(how, "exit status 0"))
 	if b.Code == 0 && b.Signal == "" && !b.Unknown && b.Reason == "" {
-		l.Crashed = strings.HasPrefix(l.stop, sick)
+		l.Crashed = strings.HasPrefix(l.stop, state.Unhealthy)
 	}
 }
 
@@ -253,7 +253,7 @@ func (t *tracer) why(f told) string {
 		text = "its schedule"
 	case before == nil:
 		text = "first start"
-	case strings.HasPrefix(before.stop, sick):
+	case strings.HasPrefix(before.stop, state.Unhealthy):
 		text = "restart policy: it was unhealthy"
 	case before.Ended.IsZero():
 		text = "the instance before was lost"

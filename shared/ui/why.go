@@ -276,7 +276,7 @@ func (x *explainer) ended(v state.Service, depth int) {
 	tone := Warn
 	if v.LastExit.Expected {
 		tone, how = Idle, cmp.Or(x.h.stopReason(v.LastExit.Instance), unasked(*v.LastExit))
-		if strings.HasPrefix(how, sick) {
+		if strings.HasPrefix(how, state.Unhealthy) {
 			tone = Warn
 		}
 	}

@@ -137,7 +137,7 @@ const asked = "asked to"
 func (h history) crashes(since time.Time) (n int, ran bool) {
 	for _, f := range h.facts {
 		if x, ok := f.body.(events.ServiceExited); ok && f.Time.After(since) {
-			if !x.Expected || strings.HasPrefix(h.stopReason(x.Instance), sick) {
+			if !x.Expected || strings.HasPrefix(h.stopReason(x.Instance), state.Unhealthy) {
 				n++
 				ran = ran || x.PID > 0
 			}
@@ -145,9 +145,6 @@ func (h history) crashes(since time.Time) (n int, ran bool) {
 	}
 	return n, ran
 }
-
-// sick begins the reason of a stop that the restart policy asked for.
-const sick = "unhealthy: "
 
 type installation struct {
 	name, version string

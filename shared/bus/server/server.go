@@ -181,11 +181,7 @@ func (s *Server) directory() (dir string, release func(), err error) {
 		os.RemoveAll(dir)
 		lock.Close()
 	}
-	entries, err := os.ReadDir(dir)
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
-	}
-	if err != nil {
+	if err = errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
 		release()
 	}
 	return dir, release, err

@@ -73,7 +73,7 @@ func (r *Runner) adopt(ctx context.Context, h host, id string) (*proc, error) {
 	if j.matched && p.find != nil {
 		p.find.tell()
 	}
-	p.adopted = true
+	p.adopted, p.followed = true, j.followed
 	fd, s := -1, stat{}
 	if j.started.PID != 0 {
 		fd, s, err = pin(j.started)
@@ -232,6 +232,16 @@ func (r *Runner) Ended(id string) process.Process {
 	return nil
 }
 
+// Follow records that what follows the end of an instance is done: Followed of what
+// [Runner.Ended] returns says so.
+func (r *Runner) Follow(id, instance string) error {
+	err := note(r.o.Dir, id, entry{Followed: instance})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was forgotten
+	}
+	return err
+}
+
 // Recorded implements [process.Finder].
 func (r *Runner) Recorded() ([]string, error) {
 	ids, err := recorded(r.o.Dir)
@@ -256,7 +266,7 @@ func (r *Runner) Forget(id string) error {
 // discard removes the record and FIFOs of an id of which nothing is left.
 func (r *Runner) discard(id string) error {
 	var errs error
-	for _, f := range []string{fifoPath(r.o.Dir, id, Stdout), fifoPath(r.o.Dir, id, Stderr), recordPath(r.o.Dir, id)} {
+	for _, f := range []string{fifoPath(r.o.Dir, id, Stdout), fifoPath(r.o.Dir, id, Stderr), recordPath(r.o.Dir, id), recordPath(r.o.Dir, id) + newSuffix} {
 		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = errors.Join(errs, err)
 		}

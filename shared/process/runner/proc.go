@@ -22,7 +22,8 @@ type proc struct {
 	r   *Runner
 	rec record
 	identity
-	adopted bool
+	adopted  bool
+	followed bool // what follows its end is done
 	// untold: nobody will tell the exit of the process later than in its record.
 	untold bool
 
@@ -87,6 +88,7 @@ func (p *proc) Done() <-chan struct{} { return p.done }
 func (p *proc) Note() string          { return p.rec.Note }
 func (p *proc) Digest() string        { return p.rec.Digest }
 func (p *proc) Adopted() bool         { return p.adopted }
+func (p *proc) Followed() bool        { return p.followed }
 
 // Exit implements [process.Process].
 func (p *proc) Exit() process.Exit {

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"core.internal/shared/process"
 )
 
@@ -26,6 +24,7 @@ import (
 const (
 	recordVersion = 1
 	recordSuffix  = ".proc"
+	newSuffix     = ".new" // after it, of one that is being written
 )
 
 // record is a journal's first line.
@@ -85,6 +84,8 @@ type entry struct {
 	By      *identity   `json:"by,omitempty"` // adopted
 	Exit    *exitRecord `json:"exit,omitempty"`
 	Matched bool        `json:"matched,omitempty"` // a line did
+	// Followed is an instance after whose end what follows is done.
+	Followed string `json:"followed,omitempty"`
 }
 
 // exitRecord says how the process ended. Pid and start time are in it because a
@@ -104,6 +105,8 @@ type journal struct {
 	started identity // zero: unknown whether it was started
 	matched bool
 	exit    *exitRecord
+	// followed: what follows its end is done.
+	followed bool
 }
 
 func recordPath(dir, id string) string { return filepath.Join(dir, id+recordSuffix) }
@@ -112,27 +115,21 @@ func recordPath(dir, id string) string { return filepath.Join(dir, id+recordSuff
 // makes no files.
 func fifoPath(dir, id, stream string) string { return filepath.Join(dir, id+"."+stream) }
 
-// begin writes a journal's first line over whatever was there: in one write, so that at
-// any moment the file tells of this instance or of the one before.
+// begin writes a journal's first line in the place of whatever was there, so that at any
+// moment the file tells of this instance or of the one before.
 func (r *record) begin(dir string) (*os.File, error) {
-	line, err := json.Marshal(r)
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	path := recordPath(dir, r.ID)
+	f, err := os.OpenFile(path, flags|os.O_EXCL, 0o600)
+	replaces := errors.Is(err, fs.ErrExist)
+	if replaces {
+		f, err = os.OpenFile(path+newSuffix, flags|os.O_TRUNC, 0o600)
+	}
 	if err != nil {
 		return nil, err
 	}
-	line = append(line, '\n')
-	f, err := os.OpenFile(recordPath(dir, r.ID), os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	before, err := f.Stat()
-	if err == nil {
-		_, err = f.Write(append(line, bytes.Repeat([]byte{'\n'}, max(0, int(before.Size())-len(line)))...))
-	}
-	if err == nil && before.Size() > int64(len(line)) {
-		err = f.Truncate(int64(len(line)))
-	}
-	if err == nil { // a reaper adds to it too
-		_, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, unix.O_APPEND)
+	if err = put(f, r); err == nil && replaces {
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		f.Close()
@@ -197,6 +194,8 @@ func parseJournal(id string, b []byte) (*journal, error) {
 			j.By = *e.By
 		case e.Matched:
 			j.matched = true
+		case e.Followed != "":
+			j.followed = e.Followed == j.Instance
 		case e.Exit != nil && e.Exit.PID == j.started.PID && e.Exit.Start == j.started.Start:
 			if j.exit == nil || j.exit.Unknown {
 				j.exit = e.Exit
