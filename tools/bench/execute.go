@@ -39,7 +39,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return nil
 	}
 	if args[0] == writerRole { // a service that writes, not somebody who measures
-		return write(ctx, args[1:], os.Stdout)
+		return write(ctx, args[1:], direct(os.Stdout.Fd()))
 	}
 	all := verbs()
 	at := slices.IndexFunc(all, func(v verb) bool { return v.name == args[0] })

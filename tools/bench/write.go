@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // writerRole is the verb under which this binary is a service that writes
@@ -83,6 +84,27 @@ func write(ctx context.Context, args []string, out io.Writer) error {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// direct writes to a file as a program in C does. Where a write has to wait the runtime
+// would give the thread's work to another one, and with fifty writers that costs more
+// than what is measured.
+type direct uintptr
+
+func (d direct) Write(b []byte) (int, error) {
+	done := 0
+	for done < len(b) {
+		rest := b[done:]
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(d), uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)))
+		switch errno {
+		case 0:
+			done += int(n)
+		case syscall.EINTR:
+		default:
+			return done, errno
+		}
+	}
+	return done, nil
 }
 
 // beats is how often in a second a writer with a rate writes: a hundred of them
