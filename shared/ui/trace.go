@@ -176,10 +176,14 @@ func (t *tracer) then(text string) {
 }
 
 func (t *tracer) exited(l *Life, b events.ServiceExited, at time.Time) {
+	if l.PID == 0 && b.PID > 0 { // the bus has lost what came before
+		l.PID, l.Why = b.PID, "it was found when it had ended"
+		l.Began = at
+	}
 	how := state.ExitReason(b)
 	done := b.Expected && l.stop == "" && unasked(b) != asked
 	l.desired = b.Expected && !done && !strings.HasPrefix(l.stop, state.Unhealthy)
-	l.Crashed = !l.desired
+	l.Crashed = !l.desired && !done
 	switch {
 	case l.PID == 0 && !b.Expected:
 		how = "did not start: " + how

@@ -121,8 +121,11 @@ func (h history) stopReason(instance string) string {
 }
 
 // unasked is why an instance ended as it was expected to where no stop is known: a job
-// did what it was started for, or what the history had is gone.
+// did what it was started for, it has yet to be started, or what the history had is gone.
 func unasked(x events.ServiceExited) string {
+	if x.Reason != "" {
+		return x.Reason
+	}
 	if x.Code == 0 && x.Signal == "" && !x.Unknown {
 		return "exit status 0"
 	}
