@@ -140,6 +140,7 @@ type scripted struct {
 	starts map[string]int
 	before map[string]*fake // what an earlier supervisor left
 	dead   map[string]*fake // what ended since
+	bad    string           // whose record cannot be read
 
 	patterns map[string]string // of the last instance
 }
@@ -237,6 +238,9 @@ func (r *scripted) Start(ctx context.Context, c process.Command) (process.Proces
 func (r *scripted) Adopt(_ context.Context, id string) (process.Process, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.bad != "" && id == r.bad {
+		return nil, errors.New("its record is nonsense")
+	}
 	if f := r.before[id]; f != nil {
 		r.live[id] = f
 		return f, nil
@@ -250,6 +254,9 @@ func (r *scripted) Recorded() ([]string, error) {
 	var ids []string
 	for id := range r.before {
 		ids = append(ids, id)
+	}
+	if r.bad != "" {
+		ids = append(ids, r.bad)
 	}
 	return ids, nil
 }

@@ -44,8 +44,12 @@ func (s *Supervisor) Orphans(ctx context.Context) error {
 			continue
 		}
 		f, err := s.find(ctx, id)
-		if err != nil {
+		if ctx.Err() != nil {
 			return fmt.Errorf("look for processes whose spec is gone: %w", err)
+		}
+		if err != nil { // nobody waits for it
+			s.opt.Log.Error("whether something runs of which the spec is gone is not known", "service", id, "error", err)
+			continue
 		}
 		if err := s.do(ctx, func() { s.orphan(events.Entity(id), f) }); err != nil {
 			return err

@@ -70,7 +70,7 @@ func (s *Supervisor) owe(u *unit) {
 
 // recordEnd lets the restart policy know of an end that was stated.
 func (s *Supervisor) recordEnd(u *unit, x events.ServiceExited, e process.End) {
-	e.At, e.OK = s.opt.Now(), exitOf(x).OK() && !strings.HasPrefix(e.Reason, state.Unhealthy)
+	e.OK = exitOf(x).OK() && !strings.HasPrefix(e.Reason, state.Unhealthy)
 	if e.Reason == "" {
 		e.Reason = state.ExitReason(x)
 	}
@@ -157,10 +157,18 @@ func (s *Supervisor) recallLast(u *unit, prior state.Service) {
 	case waits && u.schedule != nil && (exitOf(*x).OK() || x.Expected):
 		s.owe(u) // that was another run
 	case prior.State == state.ServiceBackoff: // which no end leads to that somebody asked for
-		s.recordEnd(u, *x, process.End{Reason: prior.Reason})
+		s.recordEnd(u, *x, process.End{At: s.then(prior.Since), Reason: prior.Reason})
 	default:
-		s.recordEnd(u, *x, process.End{Expected: x.Expected && !done(u.spec, exitOf(*x))})
+		s.recordEnd(u, *x, process.End{At: s.then(prior.Since), Expected: x.Expected && !done(u.spec, exitOf(*x))})
 	}
+}
+
+// then is a time of something that was: now where nobody knows it.
+func (s *Supervisor) then(at time.Time) time.Time {
+	if now := s.opt.Now(); at.IsZero() || at.After(now) {
+		return now
+	}
+	return at
 }
 
 // unmade is the reason of an end without a beginning: the start was announced and has
@@ -185,7 +193,7 @@ func (s *Supervisor) recallEnd(u *unit, prior state.Service, f found) {
 	if unstarted {
 		fact.Expected, fact.Unknown, fact.Reason = true, false, unmade
 	}
-	end := process.End{At: s.opt.Now(), OK: exit.OK() && !sick, Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: asked}
+	end := process.End{At: s.then(exit.Time), OK: exit.OK() && !sick, Reason: state.ExitReason(fact), HealthySince: prior.HealthyAt, Expected: asked}
 	if sick {
 		end.Reason = prior.Reason
 	}

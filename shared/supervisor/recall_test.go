@@ -137,13 +137,14 @@ func TestRecallRequest(t *testing.T) {
 	}
 }
 
-// The crash budget is that of all supervisors of one boot together.
+// The crash budget is that of all supervisors of one boot together, and what has failed
+// stays so however long that is ago.
 func TestRecallBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().UTC()
 		recent := make([]time.Time, process.DefaultPolicy("always").Budget-1)
 		for i := range recent {
-			recent[i] = now.Add(-time.Second)
+			recent[i] = now.Add(-time.Hour)
 		}
 		text, err := json.Marshal(map[string]any{
 			"restarts": 6, "boot": "b1", "intended": now, "history": process.History{Ended: true, Streak: 6, Recent: recent, Ran: true},
@@ -152,7 +153,7 @@ func TestRecallBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := newScripted()
-		r.dead["one"] = &fake{r: r, id: "one", instance: "last", note: string(text), pid: 7, exit: process.Exit{Code: 1}}
+		r.dead["one"] = &fake{r: r, id: "one", instance: "last", note: string(text), pid: 7, exit: process.Exit{Code: 1, Time: now.Add(-time.Hour + time.Second)}}
 		prior := state.New("local")
 		n := begin(t, r, func(o *supervisor.Options) { o.Prior, o.Resume, o.Boot = &prior, true, "b1" })
 		register(t, n, "one:")
@@ -160,6 +161,22 @@ func TestRecallBudget(t *testing.T) {
 		if v, _ := n.Service("one"); v.State != state.ServiceFailed || r.count("one") != 0 {
 			t.Errorf("it is %s after %d more starts", v.State, r.count("one"))
 		}
+	})
+}
+
+// A record that nobody can read and no spec is of keeps nobody from anything.
+func TestOrphanUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newScripted()
+		r.bad = "aaa"
+		r.before["zzz"] = &fake{r: r, id: "zzz", instance: "left", pid: 7, done: make(chan struct{}), note: "{}"}
+		n := begin(t, r, nil)
+		if err := n.Orphans(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		expect(t, n.told("zzz"), "started, adopted", "healthy", "stopping: its spec is gone", "exited: 0, expected", "stopped: its spec is gone", "unregistered")
+		expect(t, n.told("aaa"))
 	})
 }
 
