@@ -44,7 +44,7 @@ func (s *Supervisor) Orphans(ctx context.Context) error {
 			continue
 		}
 		f, err := s.find(ctx, id)
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("look for processes whose spec is gone: %w", err)
 		}
 		if err != nil { // nobody waits for it
