@@ -130,16 +130,24 @@ func (s *Supervisor) after(u *unit, l spec.Located, kept []events.Port, exit pro
 			if err != nil {
 				s.opt.Log.Warn("after the end of a service", "service", u.id, "instance", instance, "error", err)
 			}
-			if f, ok := s.opt.Runner.(interface {
-				Follow(id, instance string) error
-			}); ok {
-				if err := f.Follow(string(u.id), instance); err != nil {
-					s.opt.Log.Warn("its postStop commands may run again", "service", u.id, "instance", instance, "error", err)
-				}
-			}
+			s.follow(string(u.id), instance) // here, where nobody comes whose runner was left to a successor
 			over()
 		})
 	})
+}
+
+// follow has the runner record that what follows the end of an instance is done, where
+// it can, see [found.followed].
+func (s *Supervisor) follow(id, instance string) {
+	f, ok := s.opt.Runner.(interface {
+		Follow(id, instance string) error
+	})
+	if !ok {
+		return
+	}
+	if err := f.Follow(id, instance); err != nil {
+		s.opt.Log.Warn("its postStop commands may run again", "service", id, "instance", instance, "error", err)
+	}
 }
 
 // exitEnv tells a hook how the instance ended; both are empty where nobody knows.

@@ -31,8 +31,8 @@ func (n note) encode() (string, error) {
 	return string(b), nil
 }
 
-// noteOf returns the note of an instance that an earlier supervisor started; the zero one where its runner
-// keeps none.
+// noteOf returns the note of an instance that an earlier supervisor started; the zero
+// one where its runner keeps none.
 func noteOf(p process.Process) (note, error) {
 	r, ok := p.(process.Recorded)
 	if !ok {

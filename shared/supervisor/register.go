@@ -27,13 +27,9 @@ type found struct {
 // not stated again in the same boot of the node. A service that was
 // registered before has the new spec from its next start on.
 func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
-	finds := make(map[events.Entity]found, len(specs))
-	for _, l := range specs {
-		f, err := s.find(ctx, string(l.ID))
-		if err != nil {
-			return fmt.Errorf("register %s: %w", l.ID, err)
-		}
-		finds[events.Entity(l.ID)] = f
+	finds, err := s.findAll(ctx, specs)
+	if err != nil {
+		return err
 	}
 	return s.do(ctx, func() {
 		// Step by step for all: the facts about one service wait for each other's
@@ -52,6 +48,19 @@ func (s *Supervisor) Register(ctx context.Context, specs []spec.Located) error {
 		}
 		s.sort()
 	})
+}
+
+// findAll is find for services that are about to be registered.
+func (s *Supervisor) findAll(ctx context.Context, specs []spec.Located) (map[events.Entity]found, error) {
+	finds := make(map[events.Entity]found, len(specs))
+	for _, l := range specs {
+		f, err := s.find(ctx, string(l.ID))
+		if err != nil {
+			return nil, fmt.Errorf("register %s: %w", l.ID, err)
+		}
+		finds[events.Entity(l.ID)] = f
+	}
+	return finds, nil
 }
 
 func (s *Supervisor) find(ctx context.Context, id string) (found, error) {

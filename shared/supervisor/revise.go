@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 
 	"core.internal/shared/events"
@@ -34,13 +33,9 @@ func (s *Supervisor) Revise(ctx context.Context, r Revision, cause events.ID) er
 	if err != nil {
 		return err
 	}
-	finds := make(map[events.Entity]found, len(added))
-	for _, l := range added {
-		f, err := s.find(ctx, string(l.ID))
-		if err != nil {
-			return fmt.Errorf("register %s: %w", l.ID, err)
-		}
-		finds[events.Entity(l.ID)] = f
+	finds, err := s.findAll(ctx, added)
+	if err != nil {
+		return err
 	}
 	return s.do(ctx, func() {
 		for _, id := range r.Remove {
